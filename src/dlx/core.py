@@ -1,0 +1,203 @@
+"""The nouns every part speaks: Batch, Loss, Task, Source, Processor, Metric, Logger, Picture."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Batch = Mapping[str, Any]  # names to tensors; docs/glossary.md lists the words
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One quantity to descend, and how."""
+
+    value: Tensor  # scalar, a mean over `weight` items
+    weight: float | Tensor = 1.0  # samples, tokens, frames: makes accumulation exact
+    part: str = ""  # the submodule of the model that steps; "" is the whole model
+    scalars: Mapping[str, float | Tensor] = field(default_factory=dict)  # more numbers for the log
+
+
+class Picture(Protocol):
+    """Something to look at: a matplotlib Figure, or anything that saves itself the same way."""
+
+    def savefig(self, path: str) -> None: ...
+
+
+class Task(nn.Module):
+    """What to learn: a batch to losses, a batch to a prediction.
+
+    A task with one loss overrides `forward`; one with several overrides `losses`.
+    """
+
+    predicts: ClassVar[frozenset[str]] = frozenset()  # words of its predictions, which metrics read
+    default_metrics: ClassVar[tuple[str, ...]] = ()  # the first one chooses the best checkpoint
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        # A model's forward names the batch words it reads; those with a default may be absent.
+        parameters = inspect.signature(model.forward).parameters.values()
+        self.words = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+
+    def run(self, batch: Batch) -> Any:
+        """Call the model on the words of the batch it reads."""
+        return self.model(*(batch[word] for word in self.words if word in batch))
+
+    def forward(self, batch: Batch) -> Loss:
+        """Compute the one loss of a batch."""
+        raise NotImplementedError(f"{type(self).__name__} defines neither forward nor losses")
+
+    def losses(self, batch: Batch) -> Iterator[Loss]:
+        """Yield losses in the order they are descended; each is stepped before the next line runs."""
+        yield self(batch)
+
+    def predict(self, batch: Batch) -> Batch:
+        """Answer a batch; shapes are in docs/glossary.md."""
+        raise NotImplementedError(f"{type(self).__name__} does not predict")
+
+    def score(self, prediction: Batch, batch: Batch) -> Loss | None:
+        """Compute the loss of a prediction, where that means something."""
+        return None
+
+    def baseline(self, batch: Batch) -> Batch | None:
+        """Answer a batch without looking at its input: what any useful model must beat."""
+        return None
+
+    def verify(self, batch: Batch) -> None:
+        """Raise Misfit, before the first step, where model, data and task cannot work together."""
+
+    def act(self, observation: Tensor, explore: bool) -> Batch:
+        """Choose an action; only tasks that live in an environment do."""
+        raise NotImplementedError(f"{type(self).__name__} cannot act in an environment")
+
+    def show(self, batch: Batch, prediction: Batch) -> Mapping[str, Picture]:
+        """Draw pictures worth looking at, by name."""
+        return {}
+
+
+class Source(ABC):
+    """Where batches come from: a data set ignores the actor, an environment asks it."""
+
+    facts: Mapping[str, Any]
+    processor: Processor | None = None
+    batches_per_epoch: int | None = None  # None: there are no epochs, only steps
+
+    @abstractmethod
+    def train(self, actor: Task | None) -> Iterator[Batch]:
+        """Yield the batches from the present position to the end of the epoch."""
+
+    @abstractmethod
+    def evaluate(self, actor: Task | None, split: str) -> Iterator[Batch]:
+        """Yield the batches of a split in their fixed order."""
+
+    def splits(self) -> list[str]:
+        """List the splits that `evaluate` knows."""
+        return ["train", "val", "test"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tell the position, as JSON values."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to a position."""
+
+
+class Processor(ABC):
+    """Raw example to tensors and back; its statistics come from the training split only."""
+
+    name: ClassVar[str]  # its name in the registry, kept in every checkpoint
+
+    @abstractmethod
+    def read(self, inputs: Iterable[str]) -> Iterator[Any]:
+        """Read raw examples from the files or rows given to `dlx predict`; raises UsageError."""
+
+    @abstractmethod
+    def encode(self, examples: list[Any]) -> Batch:
+        """Turn raw examples into one batch."""
+
+    @abstractmethod
+    def decode(self, prediction: Batch) -> list[dict[str, Any]]:
+        """Turn a prediction into answers in words, one a sample."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Tell all that encoding and decoding need, as JSON values."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Processor:
+        """Make the processor again."""
+
+
+class Metric(ABC):
+    """Prediction and batch to numbers; the same for any batch size."""
+
+    reads: ClassVar[frozenset[str]] = frozenset()  # words of the prediction
+    higher_is_better: ClassVar[bool] = True
+
+    @abstractmethod
+    def update(self, prediction: Batch, batch: Batch) -> None:
+        """Take in one batch."""
+
+    @abstractmethod
+    def merge(self, other: Metric) -> None:
+        """Take in what another of the same metric has seen."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, float]:
+        """Tell the numbers; the first is the metric's main one."""
+
+    def pictures(self) -> Mapping[str, Picture]:
+        """Draw what the metric has seen, by name."""
+        return {}
+
+
+class Schedule:
+    """The factor on the learning rate as training goes on."""
+
+    def factor(self, step: int) -> float:
+        """Give the factor for step `step`, counted from 0."""
+        return 1.0
+
+    def observe(self, value: float, better: bool) -> None:
+        """Hear the monitored number after an evaluation, and whether it is the best so far."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tell what does not follow from the step, as JSON values."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to a state."""
+
+
+class Logger:
+    """Where numbers and pictures go; every method may be left as it is."""
+
+    def log(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Take the numbers of one step, named `train/loss`, `val/accuracy`, ..."""
+
+    def progress(self, step: int, total: int) -> None:
+        """Hear that training goes on; called some times a second."""
+
+    def picture(self, step: int, name: str, picture: Picture) -> None:
+        """Take a picture."""
+
+    def message(self, text: str) -> None:
+        """Take a line of text."""
+
+    def close(self) -> None:
+        """Finish writing."""
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Move a batch's tensors to a device; on the CPU the batch itself comes back."""
+    if device.type == "cpu":
+        return batch
+    return {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}

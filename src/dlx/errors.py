@@ -1,0 +1,96 @@
+"""What can go wrong by a user's hand, and how it is said: one message with the place and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One mistake in a config, at the path of the key it concerns."""
+
+    path: Path
+    message: str
+
+
+class DlxError(Exception):
+    """A failure that is told in one message; `code` is the exit code."""
+
+    code = 1
+
+
+class UsageError(DlxError):
+    """The command or the config is at fault, not the run."""
+
+    code = 2
+
+
+class ConfigError(UsageError):
+    """Faults found in a config, all of one pass."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = list(faults)
+        super().__init__("\n".join(f"{dotted(f.path)}: {f.message}" for f in self.faults))
+
+
+class Misfit(UsageError):
+    """A component cannot work with what it was given; `path` is relative to the component's section."""
+
+    def __init__(self, message: str, path: Path = ()) -> None:
+        self.message, self.path = message, path
+        super().__init__(message)
+
+
+def dotted(path: Path) -> str:
+    """Write ("model", "layers", 3, "dense") as model.layers[3].dense."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+# What people coming from other tools type: the words are too far from ours for spelling to find them.
+FOREIGN = {
+    "learning_rate": "lr", "lr_rate": "lr", "max_epochs": "epochs", "num_epochs": "epochs", "n_epochs": "epochs",
+    "max_steps": "steps", "dataset": "data", "datamodule": "data", "network": "model", "scheduler": "schedule",
+    "lr_scheduler": "schedule", "optim": "optimizer", "units": "size", "random_seed": "seed", "gpu": "device",
+    "accelerator": "device", "gradient_clip_val": "clip_norm", "max_grad_norm": "clip_norm",
+    "accumulate_grad_batches": "accumulate", "gradient_accumulation_steps": "accumulate", "patience": "early_stopping",
+    "batch": "batch_size", "logger": "loggers", "metric": "metrics", "type": "name", "class": "name",
+}  # fmt: skip
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Count the insertions, deletions, replacements and swaps of neighbours between two words."""
+    rows = [list(range(len(b) + 1))]
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            row.append(min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (x != y)))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                row[-1] = min(row[-1], rows[-2][j - 2] + 1)
+        rows.append(row)
+    return rows[-1][-1]
+
+
+def nearest(word: str, choices: Iterable[str]) -> list[str]:
+    """Find what was meant: the foreign word's own name, else the words fewest edits away, else the alike."""
+    choices = list(choices)
+    if FOREIGN.get(word) in choices:
+        return [FOREIGN[word]]
+    distance = {choice: edit_distance(word.lower(), choice.lower()) for choice in choices}
+    least = min(distance.values(), default=99)
+    if least <= max(1, len(word) // 4):
+        return [choice for choice in choices if distance[choice] == least]
+    return difflib.get_close_matches(word, choices, 1, cutoff=0.6)
+
+
+def unknown(kind: str, word: str, choices: Sequence[str]) -> str:
+    """Say that a word is not known, with the nearest one, else with all of them."""
+    if near := nearest(str(word), choices):
+        return f"unknown {kind}; did you mean {' or '.join(repr(n) for n in near)}?"
+    return f"unknown {kind}; there is {', '.join(choices)}" if choices else f"unknown {kind}; none is taken here"

@@ -1,0 +1,269 @@
+"""Names to constructors: facts stand before the star, choices after it, and the signature is the schema."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import json
+import os
+import pkgutil
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+from dlx.errors import Fault, Misfit, Path, UsageError, nearest, unknown
+
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a constructor; `default` is REQUIRED where there is none."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a constructor takes from the data (facts) and from the config (choices)."""
+
+    facts: dict[str, Parameter]
+    choices: dict[str, Parameter]
+
+
+class ExistingPath:
+    """Marks a choice that names a file or folder: `~` and `$VARIABLES` are expanded, and it must exist."""
+
+    def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
+        full = os.path.abspath(os.path.expanduser(os.path.expandvars(value)))
+        if "$" in full:
+            return full, [Fault(path, f"{value}: the environment variable is not set")]
+        if not os.path.exists(full):
+            return full, [Fault(path, f"no file or folder {full}")]
+        return full, []
+
+
+DataPath = Annotated[str, ExistingPath()]
+
+
+def signature(constructor: Callable, facts: Iterable[str] | None = None, hidden: Iterable[str] = ()) -> Signature:
+    """Read a constructor's signature; `facts` names those of a foreign constructor without a star."""
+    function = constructor.__init__ if inspect.isclass(constructor) else constructor  # type: ignore[misc]
+    hints = typing.get_type_hints(function, include_extras=True)
+    found = Signature({}, {})
+    for p in inspect.signature(constructor).parameters.values():
+        if p.name in hidden or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            continue
+        is_fact = p.kind is not p.KEYWORD_ONLY if facts is None else p.name in facts
+        kind = found.facts if is_fact else found.choices
+        kind[p.name] = Parameter(p.name, _without_tensors(hints.get(p.name, Any)), p.default)
+    return found
+
+
+def _without_tensors(annotation: Any) -> Any:
+    """Drop Tensor from the unions of torch's own signatures: no YAML holds one."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kept = [_without_tensors(a) for a in typing.get_args(annotation) if getattr(a, "__name__", "") != "Tensor"]
+        return typing.Union[tuple(kept)]  # noqa: UP007
+    if typing.get_origin(annotation) is tuple:
+        return tuple[tuple(_without_tensors(a) for a in typing.get_args(annotation))]  # type: ignore[misc]
+    return annotation
+
+
+@cache
+def adapter(annotation: Any) -> Any:
+    from pydantic import ConfigDict, TypeAdapter
+
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
+    except Exception:  # a type that brings its own config, such as a TypedDict
+        return TypeAdapter(annotation)
+
+
+def markers(annotation: Any) -> list[Any]:
+    """Find the objects with a `check` of their own in an Annotated type, within unions too."""
+    if typing.get_origin(annotation) is Annotated:
+        return [m for m in annotation.__metadata__ if hasattr(m, "check")]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [m for a in typing.get_args(annotation) for m in markers(a)]
+    return []
+
+
+def check(wanted: Signature, given: Mapping[str, Any], path: Path = ()) -> tuple[dict[str, Any], list[Fault]]:
+    """Hold a mapping against the choices of a signature: the values with all defaults, and the faults."""
+    faults = [Fault((*path, key), unknown("key", key, list(wanted.choices))) for key in given if key not in wanted.choices]
+    values = {}
+    for name, parameter in wanted.choices.items():
+        if name in given:
+            values[name], more = check_value(parameter.annotation, given[name], (*path, name))
+            faults += more
+        elif parameter.default is REQUIRED:
+            faults.append(Fault((*path, name), f"is missing: wants {describe(parameter.annotation)}"))
+        else:
+            values[name] = parameter.default
+    return values, faults
+
+
+def check_value(annotation: Any, value: Any, path: Path) -> tuple[Any, list[Fault]]:
+    """Hold one value against a type: the value as that type, and the faults within it."""
+    from pydantic import ValidationError
+
+    try:
+        text = json.dumps(value, default=str)
+        checked = adapter(annotation).validate_json(text)  # JSON, since strict JSON takes a list for a tuple
+    except ValidationError as error:
+        return value, _faults(annotation, value, error.errors(), path)
+    for marker in markers(annotation):
+        if checked is not None:
+            return marker.check(value, path)
+    return checked, []
+
+
+def _faults(annotation: Any, value: Any, errors: list[Any], path: Path) -> list[Fault]:
+    told: dict[Path, list[str]] = {}
+    for error in errors:
+        inner = value
+        place = path
+        for step in error["loc"]:  # steps that name a branch of a union are not in the value
+            if isinstance(inner, (dict, list)) and (step in inner if isinstance(inner, dict) else isinstance(step, int)):
+                inner, place = inner[step], (*place, step)
+            elif error["type"] in ("missing", "extra_forbidden") and step == error["loc"][-1]:
+                place = (*place, step)
+        told.setdefault(place, []).append(_message(error, inner))
+    deepest = max(map(len, told))
+    return [Fault(p, " or ".join(dict.fromkeys(m)) + _not(value, path, p)) for p, m in told.items() if len(p) == deepest]
+
+
+def _message(error: Any, value: Any) -> str:
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    if error["type"] == "literal_error":
+        options = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        near = nearest(value, options) if isinstance(value, str) else []
+        return f"wants {error['ctx']['expected']}" + (f"; did you mean {near[0]!r}" if near else "")
+    message = error["msg"].replace("Input should be", "wants").replace("a valid integer", "a whole number")
+    return message.replace("a valid ", "a ").replace(", unable to parse string as an integer", "")
+
+
+def _not(value: Any, start: Path, place: Path) -> str:
+    for step in place[len(start) :]:
+        if not isinstance(value, (dict, list)) or isinstance(value, dict) and step not in value:
+            return ""
+        value = value[step]
+    return f", not {value!r}"
+
+
+def describe(annotation: Any) -> str:
+    """Write a type the way a reader of YAML would say it."""
+    if annotation is None or annotation is type(None):
+        return "null"
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        hooked = [m.describe() for m in annotation.__metadata__ if hasattr(m, "describe")]
+        return hooked[0] if hooked else describe(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(describe(a) for a in arguments))
+    if origin is typing.Literal:
+        return ", ".join(map(str, arguments))
+    if origin in (list, tuple, dict):
+        return f"{origin.__name__} of {', '.join(describe(a) for a in arguments if a is not ...)}"
+    return {"int": "whole number", "float": "number", "str": "text", "bool": "true or false"}.get(
+        getattr(annotation, "__name__", ""), getattr(annotation, "__name__", str(annotation))
+    )
+
+
+class Registry:
+    """The constructors of one kind by name; its package is imported whole on first use."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind, self.package = kind, package
+        self.entries: dict[str, Callable] = {}
+        self.signatures: dict[str, Signature] = {}
+        self.loaded = False
+
+    def __call__(self, name: str) -> Callable[[Any], Any]:
+        def add(constructor: Any) -> Any:
+            self.adopt(name, constructor)
+            return constructor
+
+        return add
+
+    def adopt(self, name: str, constructor: Callable, facts: Iterable[str] | None = None, hidden: Iterable[str] = ()) -> None:
+        """Enter a constructor; one written elsewhere says which of its parameters are facts."""
+        if name in self.entries:
+            raise ValueError(f"{self.kind} '{name}' is already registered")
+        self.entries[name] = constructor
+        self.signatures[name] = signature(constructor, facts, hidden)
+
+    def names(self) -> list[str]:
+        """List every name, after importing the registry's folder and the installed plugins."""
+        if not self.loaded:
+            self.loaded = True
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+            load_entry_points()
+        return sorted(self.entries)
+
+    def get(self, name: str, path: Path = ()) -> Callable:
+        """Find a constructor; an unknown name is a Misfit at `path`."""
+        if name not in self.names():
+            raise Misfit(f"'{name}': {unknown(self.kind, name, self.names())}", path)
+        return self.entries[name]
+
+    def summary(self, name: str) -> str:
+        """Quote the first line of a constructor's docstring."""
+        return (inspect.getdoc(self.get(name)) or "").partition("\n")[0]
+
+    def build(self, name: str, choices: Mapping[str, Any], facts: Mapping[str, Any], source: str = "the data") -> Any:
+        """Call a constructor with the facts it asks for by name and checked choices."""
+        constructor, wanted = self.get(name), self.signatures[name]
+        given = {}
+        for fact in wanted.facts.values():
+            if fact.name == "facts":
+                given["facts"] = facts
+            elif fact.name in facts:
+                given[fact.name] = facts[fact.name]
+            elif fact.default is REQUIRED:
+                offered = ", ".join(sorted(f for f in facts if f != "seed"))
+                raise Misfit(f"{self.kind} '{name}' needs the fact '{fact.name}'; {source} offers {offered}")
+        return constructor(**given, **choices)
+
+
+@cache
+def load_entry_points() -> None:
+    """Import what installed packages offer under the entry point group `dlx.plugins`."""
+    for entry in importlib.metadata.entry_points(group="dlx.plugins"):
+        entry.load()
+
+
+def load_plugin(file: str) -> None:
+    """Import one Python file that the user named on the command line."""
+    name = "dlx_plugin_" + os.path.splitext(os.path.basename(file))[0]
+    described = importlib.util.spec_from_file_location(name, file)
+    if not os.path.isfile(file) or described is None or described.loader is None:
+        raise UsageError(f"--plugin: no Python file {file}")
+    module = sys.modules[name] = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+
+
+models = Registry("model", "dlx.models")
+layers = Registry("layer", "dlx.layers")
+tasks = Registry("task", "dlx.tasks")
+sources = Registry("data set", "dlx.data")
+processors = Registry("processor", "dlx.processors")
+metrics = Registry("metric", "dlx.metrics")
+optimizers = Registry("optimizer", "dlx.optimizers")
+schedules = Registry("schedule", "dlx.schedules")
+loggers = Registry("logger", "dlx.loggers")
+REGISTRIES = {r.kind: r for r in (models, layers, tasks, sources, processors, metrics, optimizers, schedules, loggers)}
