@@ -45,6 +45,13 @@ class Misfit(UsageError):
         super().__init__(message)
 
 
+class Interrupted(Exception):
+    """Training was asked to stop by a signal; a checkpoint is saved."""
+
+    def __init__(self, signal: int) -> None:
+        self.signal = signal
+
+
 def dotted(path: Path) -> str:
     """Write ("model", "layers", 3, "dense") as model.layers[3].dense."""
     text = ""

@@ -68,7 +68,17 @@ def load(file: str | FilePath, overrides: list[str] | None = None) -> Spec:
 
     Raises SpecError with every structural fault of the file.
     """
-    spec = read(FilePath(file))
+    return finish(read(FilePath(file)), overrides)
+
+
+def parse(text: str, file: str, overrides: list[str] | None = None) -> Spec:
+    """Read a resolved config that was kept as text; faults name `file`."""
+    values, places = yaml_reader.parse(text, file)
+    return finish(Spec(values, places, file), overrides)
+
+
+def finish(spec: Spec, overrides: list[str] | None) -> Spec:
+    """Apply overrides and check the structure."""
     for text in overrides or []:
         override(spec, text)
     if faults := structure(spec.values):

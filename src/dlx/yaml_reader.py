@@ -114,3 +114,15 @@ class _Reader:
         except (ValueError, KeyError):
             raise self.fail(node, path, f"{text[:40]!r} is no {kind}") from None
         return None if kind == "null" else text
+
+
+class _Dumper(yaml.SafeDumper):
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump(values: Any) -> str:
+    """Write plain values as YAML that `read` reads back the same."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,189 @@
+"""The commands as they are typed; nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlx import __version__
+from dlx.errors import DlxError, Interrupted
+
+app = typer.Typer(
+    add_completion=True,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="One YAML file describes an experiment; one command trains it, on any device.",
+    epilog="Start with: dlx train configs/tabular/iris_mlp.yaml",
+)
+
+Config = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file (for `train --resume` also a run directory).")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE ...]", help="Changes to the config: optimizer.lr=0.01, +new=1, ~key.", show_default=False),
+]
+Checkpoint = Annotated[str, typer.Argument(metavar="PATH", help="A run, RUN/best, RUN/last or a checkpoint directory.")]
+Json = Annotated[bool, typer.Option("--json", help="Write the result for machines.")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps, xpu or auto.", show_default=False)]
+Plugin = Annotated[list[str] | None, typer.Option("--plugin", metavar="FILE", help="Python file with components of your own.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"dlx {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _main(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+    pass
+
+
+def _prepare(plugins: list[str] | None) -> None:
+    for file in plugins or []:
+        from dlx.registry import load_plugin
+
+        load_plugin(file)
+
+
+def _with(overrides: list[str] | None, device: str | None, seed: int | None = None) -> list[str]:
+    """Write --device and --seed as the overrides that they are."""
+    more = [f"device.name={device}"] if device else []
+    return [*(overrides or []), *more, *([f"seed={seed}"] if seed is not None else [])]
+
+
+@app.command()
+def train(
+    config: Config,
+    overrides: Overrides = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the run.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run, from its newest checkpoint.")] = False,
+    device: Device = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Where all randomness comes from.", show_default=False)] = None,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of the runs.")] = Path("runs"),
+    as_json: Json = False,
+    plugin: Plugin = None,
+) -> None:
+    """Train an experiment into a run directory."""
+    _prepare(plugin)
+    from dlx.commands.train import train as run
+
+    result = run(config, _with(overrides, device, seed), name=name, resume=resume, runs=runs, quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    numbers = "  ".join(f"{k} {v:.4f}" for k, v in result.items() if k.startswith("val/"))
+    if result["best"]:
+        typer.echo(f"best at step {result['best']['step']}: {numbers}", err=True)
+    typer.echo(result["run"])
+
+
+@app.command("eval")
+def evaluate(
+    path: Checkpoint,
+    overrides: Overrides = None,
+    split: Annotated[str, typer.Option("--split", help="Which split to evaluate on.")] = "test",
+    device: Device = None,
+    as_json: Json = False,
+    plugin: Plugin = None,
+) -> None:
+    """Evaluate a checkpoint, beside the honest baseline."""
+    _prepare(plugin)
+    from dlx.commands import evaluate as command
+
+    typer.echo(command.render(command.evaluate(path, _with(overrides, device), split), as_json))
+
+
+@app.command()
+def predict(
+    path: Checkpoint,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="CSV files, rows such as 5.1,3.5,1.4,0.2, or - for stdin.")],
+    device: Device = None,
+    as_json: Json = False,
+    plugin: Plugin = None,
+) -> None:
+    """Answer new examples with a checkpoint."""
+    _prepare(plugin)
+    from dlx.commands import predict as command
+
+    for line in command.render(command.predict(path, inputs, _with(None, device)), as_json):
+        typer.echo(line)
+
+
+@app.command()
+def check(config: Config, overrides: Overrides = None, device: Device = None, plugin: Plugin = None) -> None:
+    """Try an experiment in small: a step, every metric, a checkpoint, a table of layers."""
+    _prepare(plugin)
+    from dlx.commands.check import check as run
+
+    typer.echo(run(config, _with(overrides, device)))
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(metavar="NAME|CONFIG|RUN", help="A component, a config file or a run.")],
+    overrides: Overrides = None,
+    plugin: Plugin = None,
+) -> None:
+    """Tell about a component, a config with its defaults, or a run."""
+    _prepare(plugin)
+    from dlx.commands.show import show as run
+
+    typer.echo(run(what, overrides or []))
+
+
+def _list(kind: str, as_json: bool, plugin: list[str] | None) -> None:
+    _prepare(plugin)
+    from dlx.commands.listing import listing, render
+
+    rows = listing(kind)
+    typer.echo(json.dumps(rows) if as_json else render(rows))
+
+
+@app.command("list-models")
+def list_models(as_json: Json = False, plugin: Plugin = None) -> None:
+    """List the models."""
+    _list("model", as_json, plugin)
+
+
+@app.command("list-datasets")
+def list_datasets(as_json: Json = False, plugin: Plugin = None) -> None:
+    """List the data sets."""
+    _list("data set", as_json, plugin)
+
+
+@app.command("list-tasks")
+def list_tasks(as_json: Json = False, plugin: Plugin = None) -> None:
+    """List the tasks."""
+    _list("task", as_json, plugin)
+
+
+@app.command()
+def schema(plugin: Plugin = None) -> None:
+    """Write the JSON schema of configs, for editors."""
+    _prepare(plugin)
+    from dlx.commands.schema import schema as describe
+
+    typer.echo(json.dumps(describe(), indent=1))
+
+
+def main() -> None:
+    """Run the command line; a failure is one message and its exit code."""
+    try:
+        code = app(standalone_mode=True)
+    except DlxError as error:
+        typer.echo(str(error), err=True)
+        code = error.code
+    except Interrupted as error:
+        code = 128 + error.signal
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # the reader of our output is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)

@@ -1,0 +1,62 @@
+"""`dlx eval`: a checkpoint's numbers on a split, beside the honest baseline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dlx.commands.loading import load
+from dlx.errors import UsageError
+from dlx.run import run_of
+
+
+def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
+    """Evaluate and give numbers, baseline, and the files of the pictures drawn."""
+    loaded = load(path)
+    described = loaded.spec(overrides)
+    from dlx import build, evaluator
+
+    built = build.experiment(build.plan(described))
+    loaded.check_facts(dict(built.source.facts))
+    loaded.fill(built.task)
+    if split not in built.source.splits():
+        raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
+    batches = built.source.evaluate(built.task, split)
+    found = evaluator.evaluate(built.task, batches, built.make_metrics, built.device, built.seed, with_baseline=True)
+    state = loaded.json("state.json")
+    return {
+        "checkpoint": str(loaded.path),
+        "step": state["step"],
+        "split": split,
+        **{f"{split}/{k}": v for k, v in found.scalars.items()},
+        **{f"baseline/{k}": v for k, v in found.baseline.items()},
+        "pictures": draw(found, loaded.path, split),
+    }
+
+
+def draw(found: Any, checkpoint: Path, split: str) -> list[str]:
+    """Save the pictures of an evaluation in the plots of the checkpoint's run, where it lies in one."""
+    run = run_of(checkpoint)
+    if run is None:
+        return []
+    (run / "plots").mkdir(exist_ok=True)
+    files = {str(run / "plots" / f"{split}_{name}.png"): picture for name, picture in found.pictures().items()}
+    for file, picture in files.items():
+        picture.savefig(file)
+    return list(files)
+
+
+def render(result: dict[str, Any], as_json: bool) -> str:
+    """Write a result as one JSON object or as lines."""
+    if as_json:
+        return json.dumps(result)
+    split = result["split"]
+    names = [key.partition("/")[2] for key in result if key.startswith(f"{split}/")]
+    width = max([len(n) for n in names] + [8])
+    lines = [f"{result['checkpoint']} (step {result['step']}), {split} split", f"{'':{width}}  {'model':>10}  {'baseline':>10}"]
+    for name in names:
+        baseline = result.get(f"baseline/{name}")
+        beside = "" if baseline is None else f"{baseline:.4f}"
+        lines.append(f"{name:{width}}  {result[f'{split}/{name}']:>10.4f}  {beside:>10}")
+    return "\n".join(lines + [f"wrote {picture}" for picture in result["pictures"]])

@@ -1,0 +1,70 @@
+"""`dlx predict`: a checkpoint's answers, in words, to rows or files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from dlx.commands.loading import load
+from dlx.errors import UsageError
+
+
+def predict(path: str, inputs: list[str], overrides: list[str], batch_size: int = 256) -> Iterator[dict[str, Any]]:
+    """Yield one answer an example, in the order of the inputs."""
+    loaded = load(path)
+    described = loaded.spec(overrides)
+    kept = loaded.json("processor.json")
+    if kept is None:
+        raise UsageError(f"{loaded.path}: its data has no processor, so there is nothing that could read an input")
+    from dlx import build, core, evaluator
+    from dlx.errors import ConfigError
+    from dlx.spec import SpecError
+
+    try:
+        built = build.learner(build.plan(described, inference=True), loaded.json("facts.json"))
+    except ConfigError as error:
+        raise SpecError(described.describe(error)) from None
+    loaded.fill(built.task)
+    processor = build.processor(kept)
+    examples = iter(processor.read(inputs))
+    with evaluator.evaluating(built.task, built.device, built.seed):
+        while group := list(islice(examples, batch_size)):
+            batch = core.to_device(processor.encode(group), built.device.device)
+            with built.device.autocast():
+                prediction = built.task.predict(batch)
+            yield from processor.decode(prediction)
+
+
+def flat(answer: dict[str, Any]) -> dict[str, Any]:
+    """Lay an answer out as columns: a probability a class gets a column each."""
+    columns = {}
+    for key, value in answer.items():
+        if isinstance(value, dict):
+            columns |= {f"{key} {name}": inner for name, inner in value.items()}
+        else:
+            columns[key] = value
+    return columns
+
+
+def render(answers: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
+    """Write answers as JSON lines or as CSV with a header."""
+    if as_json:
+        yield from (json.dumps(answer, ensure_ascii=False) for answer in answers)
+        return
+    header: list[str] = []
+    for answer in answers:
+        row = flat(answer)
+        if not header:
+            header = list(row)
+            yield _line(header)
+        yield _line([f"{v:.6g}" if isinstance(v, float) else v for v in row.values()])
+
+
+def _line(cells: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()

@@ -1,0 +1,102 @@
+"""`dlx show`: a component's signature, a config with its defaults, or a run as tables."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+from dlx import spec
+from dlx.errors import UsageError, nearest
+
+
+def show(what: str, overrides: list[str]) -> str:
+    """Tell about a name of a registry, a config file or a run."""
+    path = Path(what)
+    for run in (path, Path("runs") / what):
+        if (run / "config.yaml").is_file():
+            return show_run(run)
+    if path.is_file():
+        return show_config(what, overrides)
+    return show_name(what)
+
+
+def show_config(file: str, overrides: list[str]) -> str:
+    """Write a config out with all that it extends, overrides and leaves to defaults."""
+    described = spec.load(file, overrides)
+    from dlx import build, yaml_reader
+
+    return yaml_reader.dump(build.plan(described).resolved()).rstrip()
+
+
+def show_name(name: str) -> str:
+    """Write every component of a name: what it is, the facts it needs, the choices it takes."""
+    from dlx import registry
+
+    found = [r for r in registry.REGISTRIES.values() if name in r.names()]
+    if not found:
+        near = nearest(name, sorted({n for r in registry.REGISTRIES.values() for n in r.names()}))
+        hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        raise UsageError(f"{name}: no file, no run, and no component has that name{hint}")
+    return "\n\n".join("\n".join(_component(r, name)) for r in found)
+
+
+def _component(kind: Any, name: str) -> list[str]:
+    from dlx.registry import REQUIRED, describe
+
+    wanted = kind.signatures[name]
+    lines = [f"{kind.kind} {name}", ""]
+    lines += [f"  {line}".rstrip() for line in (inspect.getdoc(kind.get(name)) or "").split("\n\nArgs")[0].splitlines()[:14]]
+    facts = [p.name for p in wanted.facts.values() if p.name not in ("facts", "model", "params")]
+    if facts:
+        lines += ["", f"  facts    {', '.join(facts)}"]
+    lines += [""] if wanted.choices else []
+    width = max([len(n) for n in wanted.choices] + [0])
+    for p in wanted.choices.values():
+        default = "required" if p.default is REQUIRED else f"default {json.dumps(p.default, default=str)}"
+        lines.append(f"  {p.name:{width}}  {describe(p.annotation)}; {default}")
+    return lines
+
+
+def show_run(path: Path) -> str:
+    """Write how a run stands, its best evaluations and its last lines; and draw its curves anew."""
+    from dlx.run import read_metrics
+
+    status = json.loads((path / "status.json").read_text()) if (path / "status.json").exists() else {}
+    rows = read_metrics(path)
+    lines = [f"run {path}: {status.get('state', 'not begun')}, step {status.get('step', 0)}"]
+    if status.get("reason"):
+        lines.append(status["reason"])
+    if best := status.get("best"):
+        lines.append(f"best val/{best['name']} {best['value']:.4f} at step {best['step']}")
+    evaluated = [row for row in rows if any(key.startswith("val/") for key in row)] or rows
+    if evaluated:
+        lines += ["", *_columns(_thin(evaluated, 12))]
+        from dlx.plots import curves
+
+        figure = curves(rows)
+        if figure is not None:
+            (path / "plots").mkdir(exist_ok=True)
+            figure.savefig(path / "plots" / "curves.png")
+            lines += ["", f"wrote {path / 'plots' / 'curves.png'}"]
+    return "\n".join(lines)
+
+
+def _thin(rows: list[Any], most: int) -> list[Any]:
+    if len(rows) <= most:
+        return rows
+    return [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    names = [n for n in dict.fromkeys(key for row in rows for key in row) if n != "seconds"]
+    cells = [names] + [[_cell(row.get(name)) for name in names] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
+    return ["  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in cells]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.4g}"

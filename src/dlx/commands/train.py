@@ -1,0 +1,179 @@
+"""`dlx train`: a config to a run directory, from the start or from where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx import checkpoint, spec
+from dlx.errors import Interrupted, UsageError, dotted
+from dlx.run import Run, environment
+
+if TYPE_CHECKING:
+    from dlx.trainer import Trainer
+
+# What a resumed run may change without becoming another experiment.
+FREE = ("name", "epochs", "steps", "device", "loggers", "trainer.log_every", "trainer.save_every", "trainer.keep", "trainer.early_stopping")
+
+
+def train(config: str, overrides: list[str], *, name: str | None, resume: bool, runs: Path, quiet: bool = False) -> dict[str, Any]:
+    """Train and give a summary; raises DlxError, and Interrupted after a signal."""
+    path, described = _describe(config, overrides, name, resume, runs)
+    from dlx import build  # torch loads only once the config's structure is sound
+
+    plan = build.plan(described)
+    plan.sections["name"] = name or path.name
+    built = build.experiment(plan)
+    trainer = build.trainer(built)
+    is_new = not (resume and path.exists())
+    exact = name is not None or described.values.get("name") is not None or resume
+    with Run.create(path.parent, path.name, exact=exact) if is_new else Run.open(path) as run:
+        plan.sections["name"] = run.path.name
+        return Session(run, built, trainer, is_new, quiet).run()
+
+
+def _describe(config: str, overrides: list[str], name: str | None, resume: bool, runs: Path) -> tuple[Path, spec.Spec]:
+    """Find the run's path and its spec: of a config, or of the run named in its place."""
+    if resume and overrides and "=" not in overrides[0] and Path(overrides[0]).is_dir():
+        path, overrides = Path(overrides[0]), overrides[1:]
+        return path, spec.load(config, overrides)
+    if Path(config).is_dir():
+        if not (Path(config) / "config.yaml").is_file():
+            raise UsageError(f"{config} is a folder, and no run: it has no config.yaml")
+        if not resume:
+            raise UsageError(f"{config} is a run already; to go on with it: dlx train {config} --resume")
+        return Path(config), spec.load(Path(config) / "config.yaml", overrides)
+    described = spec.load(config, overrides)
+    return runs / (name or described.values.get("name") or Path(config).stem), described
+
+
+class Session:
+    """One process's work on one run."""
+
+    def __init__(self, run: Run, built: Any, trainer: Trainer, is_new: bool, quiet: bool) -> None:
+        from dlx import registry
+        from dlx.saver import Saver
+
+        self.run_directory, self.trainer, self.built, self.is_new = run, trainer, built, is_new
+        source = built.source
+        config = built.plan.resolved()
+        facts = {"seed": built.seed, **source.facts}
+        self.config = config
+        self.saver = Saver(run.path / "checkpoints", config, facts, source.processor, trainer.keep)
+        wanted = {"run": run, "quiet": quiet}
+        always = [registry.loggers.build(n, {}, wanted) for n in ("console", "jsonl") if n in registry.loggers.names()]
+        trainer.loggers = [*always, *(logger.build(wanted) for logger in built.plan["loggers"])]
+        trainer.take, trainer.save = self.saver.take, self.saver.save
+
+    def run(self) -> dict[str, Any]:
+        """Train, and leave a true status behind whatever happens."""
+        run, trainer = self.run_directory, self.trainer
+        try:
+            self.prepare()
+            run.write_status("running", step=trainer.step)
+            with stop_signals() as received:
+                trainer.stop_signal = lambda: received[-1] if received else None
+                trainer.fit()
+        except Interrupted as error:
+            run.write_status("interrupted", step=trainer.step, reason=f"signal {error.signal}")
+            trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {run.path} --resume")
+            raise
+        except BaseException as error:
+            run.write_status("failed", step=trainer.step, reason=f"{type(error).__name__}: {error}")
+            raise
+        else:
+            run.write_status("finished", step=trainer.step, best=trainer.best)
+        finally:
+            self.draw()
+            trainer.tell("close")
+        return self.summary()
+
+    def prepare(self) -> None:
+        """Begin a run, or bring everything to the newest checkpoint of an old one."""
+        from dlx import yaml_reader
+
+        run, trainer = self.run_directory, self.trainer
+        trainer.tell("message", f"run {run.path}")
+        checkpoint.sweep(run.path / "checkpoints")
+        found, complaints = checkpoint.newest_valid(run.path / "checkpoints")
+        for complaint in complaints:
+            trainer.tell("message", f"warning: {complaint}")
+        if found is not None:
+            self.resume(found)
+        elif not self.is_new:
+            trainer.tell("message", "no checkpoint was saved: starting at the beginning")
+            run.truncate_metrics(-1)
+        run.write_config(yaml_reader.dump(self.config))
+        run.write_environment(environment())
+        if found is None:
+            self.introduce()
+
+    def introduce(self) -> None:
+        """Say in one line what is trained where."""
+        model = self.built.task.model
+        count = sum(p.numel() for p in model.parameters())
+        trainer = self.trainer
+        per_epoch = f" in epochs of {trainer.steps_per_epoch:,}" if trainer.steps_per_epoch else ""
+        text = f"{self.built.plan['model'].name}, {count:,} parameters; {trainer.total_steps:,} steps{per_epoch}; {self.built.device.describe()}"
+        trainer.tell("message", text)
+
+    def resume(self, found: Path) -> None:
+        """Go back to a checkpoint of this run."""
+        from dlx.saver import unpack
+        from dlx.yaml_reader import parse
+
+        files = checkpoint.read(found)
+        old, _ = parse(files["config.yaml"].decode(), str(found / "config.yaml"))
+        if changed := [key for key in differences(old, self.config) if not key.startswith(FREE)]:
+            raise UsageError(f"{self.run_directory.path}: to resume, the experiment must stay as it was; changed: {'; '.join(changed)}")
+        unpack(self.trainer, files)
+        self.saver.return_to(self.trainer, found)
+        self.run_directory.truncate_metrics(self.trainer.step)
+        done = self.trainer.step >= self.trainer.total_steps
+        hint = "; it is trained to its end: larger epochs extend it" if done else ""
+        self.trainer.tell("message", f"resuming at step {self.trainer.step:,} of {self.trainer.total_steps:,}{hint}")
+
+    def draw(self) -> None:
+        """Draw the curves; a failure to draw is no failure of the run."""
+        from dlx.plots import curves
+
+        figure = curves(self.run_directory.read_metrics())
+        if figure is not None:
+            self.trainer.tell("picture", self.trainer.step, "curves", figure)
+
+    def summary(self) -> dict[str, Any]:
+        """Tell what came of it."""
+        rows = [row for row in self.run_directory.read_metrics() if self.trainer.best and row["step"] == self.trainer.best["step"]]
+        val = {k: v for row in rows for k, v in row.items() if k.startswith("val/")}
+        return {"run": str(self.run_directory.path), "step": self.trainer.step, "best": self.trainer.best, **val}
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM for the trainer to see between steps; a second SIGINT stops at once."""
+    received: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def differences(old: Any, new: Any, path: tuple = ()) -> list[str]:
+    """List the keys whose values differ between two resolved configs, as `key (old -> new)`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = list(dict.fromkeys([*old, *new]))
+        return [d for key in keys for d in differences(old.get(key), new.get(key), (*path, key))]
+    same = json.dumps(old) == json.dumps(new)
+    return [] if same else [f"{dotted(path)} ({old!r} -> {new!r})"]

@@ -1,0 +1,65 @@
+"""The small tables that scikit-learn ships: iris, wine, breast_cancer and diabetes."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import PositiveInt
+
+from dlx.core import Source
+from dlx.data.splits import Fraction, draw
+from dlx.data.tables import encode_numbers, table_source
+from dlx.processors.scaling import Scaling
+from dlx.processors.targets import ClassTarget, NumberTarget, Target
+from dlx.registry import sources
+
+TABLES = {
+    "iris": "Iris: 150 flowers, 4 measures in cm, 3 species (Fisher 1936).",
+    "wine": "Wine: 178 wines, 13 chemical measures, 3 growers (Forina et al. 1991).",
+    "breast_cancer": "Breast cancer: 569 tumours, 30 measures of cell nuclei, malignant or benign (Street et al. 1993).",
+    "diabetes": "Diabetes: 442 patients, 10 raw measures, progression after a year (Efron et al. 2004).",
+}
+CHOICES = """
+
+`val` and `test` are fractions of all rows; `split_seed` draws them, so that they do not change with the seed, and
+every class keeps its share. `standardize` gives each column mean 0 and deviation 1 on the training rows.
+"""
+
+
+def _register(name: str, summary: str) -> None:
+    def build(
+        seed: int,
+        *,
+        batch_size: PositiveInt = 32,
+        drop_last: bool = False,
+        val: Fraction = 0.2,
+        test: Fraction = 0.2,
+        split_seed: int = 0,
+        standardize: bool = True,
+    ) -> Source:
+        return _load(name, seed, batch_size, drop_last, {"val": val, "test": test, "split_seed": split_seed}, standardize)
+
+    build.__name__, build.__doc__ = name, summary + CHOICES
+    sources.adopt(name, build)
+
+
+def _load(name: str, seed: int, batch_size: int, drop_last: bool, drawing: dict, standardize: bool) -> Source:
+    from sklearn import datasets
+
+    raw = {"scaled": False} if name == "diabetes" else {}  # the file itself is standardised over all its rows
+    table = getattr(datasets, f"load_{name}")(**raw)
+    target: Target
+    if name == "diabetes":
+        target, classes = NumberTarget("progression"), None
+        labels = torch.tensor(table.target, dtype=torch.float32)[:, None]
+    else:
+        target = ClassTarget("class", [str(label) for label in table.target_names])
+        classes = [target.names[label] for label in table.target]
+        labels = torch.tensor(table.target, dtype=torch.int64)
+    splits = draw(len(labels), **drawing, labels=classes)
+    scaling: Scaling = "standard" if standardize else "none"
+    data, processor = encode_numbers(table.data, labels, splits, table.feature_names, target, scaling)
+    return table_source(seed, data, processor, batch_size, drop_last)
+
+
+for _name, _summary in TABLES.items():
+    _register(_name, _summary)

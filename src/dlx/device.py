@@ -1,0 +1,111 @@
+"""Where and how arithmetic is done: device, precision, threads, memory format, determinism."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from typing import Any, Literal
+
+import torch
+from pydantic import PositiveInt
+from torch import nn
+
+from dlx.errors import Misfit
+
+SMALL = 200_000  # parameters below which two threads cost more in waiting than they save in work
+
+
+class Device:
+    """The machine's side of an experiment, chosen from the config and the machine's description alone."""
+
+    def __init__(
+        self,
+        *,
+        name: str = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        threads: PositiveInt | None = None,
+        memory_format: Literal["auto", "contiguous", "channels_last"] = "auto",
+        deterministic: bool = True,
+    ) -> None:
+        self.device = choose(name)
+        self.precision = _precision(self.device) if precision == "auto" else precision
+        self.threads, self.memory_format, self.deterministic = threads, memory_format, deterministic
+        if self.device.type == "cuda" and precision == "auto":
+            torch.set_float32_matmul_precision("high")
+
+    def prepare(self, module: nn.Module) -> None:
+        """Move a module to the device in its memory format, and set the threads its size wants."""
+        count = sum(p.numel() for p in module.parameters())
+        convolutions = any(isinstance(m, nn.Conv2d) for m in module.modules())
+        torch.set_num_threads(self.threads or (1 if count < SMALL and not convolutions else physical_cores()))
+        if self.deterministic and self.device.type == "cuda":
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        module.to(self.device)
+        wanted = self.memory_format
+        if wanted == "channels_last" or wanted == "auto" and convolutions and self.device.type in ("cpu", "cuda"):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Enter the precision of forward passes."""
+        if self.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def random_state(self) -> dict[str, torch.Tensor]:
+        """Take the states of the generators that training draws from."""
+        state = {"cpu": torch.get_rng_state()}
+        if self.device.type != "cpu":
+            state[self.device.type] = torch.get_device_module(self.device).get_rng_state()
+        return state
+
+    def set_random_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Return the generators to a state taken on the same kind of device."""
+        torch.set_rng_state(state["cpu"])
+        if self.device.type in state and self.device.type != "cpu":
+            torch.get_device_module(self.device).set_rng_state(state[self.device.type])
+
+    def describe(self) -> str:
+        """Say device, precision and threads in a few words."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device)
+        threads = torch.get_num_threads()
+        return f"{name}, {self.precision}" + (f", {threads} thread{'s' * (threads > 1)}" if self.device.type == "cpu" else "")
+
+
+def available() -> list[str]:
+    """List the kinds of device that work here, the fastest first."""
+    checks = {"cuda": torch.cuda.is_available, "xpu": torch.xpu.is_available, "mps": torch.backends.mps.is_available}
+    return [name for name, check in checks.items() if check()] + ["cpu"]
+
+
+def choose(name: str) -> torch.device:
+    """Turn a name into a device; raises Misfit where it is none or is not here."""
+    kinds = available()
+    if name == "auto":
+        return torch.device(kinds[0])
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise Misfit(f"'{name}' is no device; there is auto, {', '.join(kinds)}", ("name",)) from None
+    if device.type not in kinds:
+        raise Misfit(f"'{name}' is not available here; there is {', '.join(kinds)}", ("name",))
+    if device.index is not None and device.type != "cpu" and device.index >= torch.get_device_module(device).device_count():
+        raise Misfit(f"'{name}' is not here; there are {torch.get_device_module(device).device_count()}", ("name",))
+    return device
+
+
+def _precision(device: torch.device) -> str:
+    # Ampere and later multiply bfloat16 at full speed. On a CPU only AMX does: elsewhere it is emulated, and slow.
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
+        return "bfloat16"
+    return "float32"
+
+
+def physical_cores() -> int:
+    """Count the cores that torch itself would use."""
+    global _cores
+    if _cores is None:
+        _cores = torch.get_num_threads()
+    return _cores
+
+
+_cores: int | None = None

@@ -1,0 +1,46 @@
+"""An exponential moving average of a module's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class MovingAverage:
+    """Averages parameters; evaluations, checkpoints and predictions use the average.
+
+    The decay warms up as (1 + n) / (10 + n), so that the first steps' random weights are soon forgotten.
+    Buffers, such as batch statistics, are averages already and stay the module's own.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        self.average = {n: p.detach().clone() for n, p in self.parameters.items()}
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the parameters as they are now."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
+
+    @contextmanager
+    @torch.no_grad()
+    def applied(self) -> Iterator[None]:
+        """Give the module the averages for a while."""
+        own = {n: p.detach().clone() for n, p in self.parameters.items()}
+        self.put(self.average)
+        try:
+            yield
+        finally:
+            self.put(own)
+
+    @torch.no_grad()
+    def put(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copy values into the module's parameters."""
+        for name, parameter in self.parameters.items():
+            parameter.copy_(tensors[name])

@@ -1,0 +1,1 @@
+"""Layers that a config can stack, by name, and blocks that two or more models use."""

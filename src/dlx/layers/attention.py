@@ -1,0 +1,73 @@
+"""Attention over sequences (steps, features)."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from dlx.errors import Misfit
+from dlx.layers.building import SEQUENCE, Shape, require
+from dlx.layers.normalization import Rate
+from dlx.registry import layers
+
+# B: batch, T: steps, E: features, H: heads
+
+
+class SelfAttention(nn.Module):
+    """Let every step look at all steps, or at the earlier ones only (Vaswani et al. 2017, section 3.2)."""
+
+    def __init__(self, features: int, heads: int, dropout: float, causal: bool) -> None:
+        super().__init__()
+        self.heads, self.dropout, self.causal = heads, dropout, causal
+        self.project = nn.Linear(features, 3 * features)
+        self.join = nn.Linear(features, features)
+
+    def forward(self, input: Tensor) -> Tensor:
+        parts = self.project(input).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, E / H)
+        query, key, value = parts.transpose(1, 3).unbind(2)  # each (B, H, T, E / H)
+        rate = self.dropout if self.training else 0.0
+        seen = F.scaled_dot_product_attention(query, key, value, dropout_p=rate, is_causal=self.causal)
+        return self.join(seen.transpose(1, 2).flatten(2))
+
+
+@layers("attention")
+def attention(input_shape: Shape, *, heads: PositiveInt = 4, dropout: Rate = 0.0, causal: bool = False) -> nn.Module:
+    """Let every step look at all the others, in several heads; `causal` hides the later ones."""
+    require(input_shape, SEQUENCE)
+    if input_shape[1] % heads:
+        raise Misfit(f"wants a divisor of {input_shape[1]} features, not {heads}", ("heads",))
+    return SelfAttention(input_shape[1], heads, dropout, causal)
+
+
+class Positions(nn.Module):
+    """Add a vector for each position."""
+
+    def __init__(self, positions: Tensor, learned: bool) -> None:
+        super().__init__()
+        if learned:
+            self.positions = nn.Parameter(positions)
+        else:
+            self.register_buffer("positions", positions, persistent=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input + self.positions
+
+
+def sinusoids(steps: int, features: int) -> Tensor:
+    """Give sines and cosines of falling frequency (Vaswani et al. 2017, section 3.5); (steps, features)."""
+    rate = torch.exp(torch.arange(0, features, 2) * (-math.log(10000.0) / features))
+    angle = torch.arange(steps).unsqueeze(1) * rate
+    return torch.stack((angle.sin(), angle.cos()), -1).flatten(1)[:, :features].contiguous()
+
+
+@layers("positions")
+def positions(input_shape: Shape, *, kind: Literal["learned", "sinusoidal"] = "learned") -> nn.Module:
+    """Add to every step a vector that tells its position."""
+    require(input_shape, SEQUENCE)
+    learned = kind == "learned"
+    return Positions(0.02 * torch.randn(input_shape) if learned else sinusoids(*input_shape), learned)

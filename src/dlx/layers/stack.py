@@ -1,0 +1,133 @@
+"""A list of layers to a module whose sizes are inferred one layer after the other."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlx import registry
+from dlx.errors import Misfit, Path, dotted, unknown
+from dlx.layers.building import Shape, ShapeMisfit
+from dlx.layers.notation import FactOrNumber, LayerList, OneLayer, Size, Written, read
+from dlx.registry import layers
+
+__all__ = ["LayerList", "OneLayer", "Row", "Size", "Stack", "assemble", "build_stack"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer of a stack; shapes are those of one sample."""
+
+    name: str
+    path: Path
+    input_shape: Shape
+    output_shape: Shape
+    parameters: int
+
+
+class Stack(nn.Sequential):
+    """Layers in order; `layout` has a row for each.
+
+    The key of layer 3 in the state dict is `3_dense.weight`; what a layer brings beside its main module is
+    named after its part, such as `3_separable_conv2d_pointwise.weight`.
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module], layout: Iterable[Row] = ()) -> None:
+        super().__init__(OrderedDict(modules))
+        self.layout = list(layout)
+
+
+def build_stack(
+    specs: Sequence[Any], input_shape: Sequence[int], facts: Mapping[str, Any], path: Path = (), origin: str = "the data"
+) -> Stack:
+    """Build the layers a config lists; `path` is where the list stands, `origin` says what the first one reads.
+
+    Raises Misfit at the layer that does not fit the one before it.
+    """
+    return Stack(*assemble(specs, input_shape, facts, path, origin))
+
+
+def assemble(
+    specs: Sequence[Any], input_shape: Sequence[int], facts: Mapping[str, Any], path: Path = (), origin: str = "the data"
+) -> tuple[dict[str, nn.Module], list[Row]]:
+    """Build the layers a config lists: the modules by their key, and a row for each layer."""
+    modules: dict[str, nn.Module] = {}
+    layout: list[Row] = []
+    shape = tuple(input_shape)
+    for index, item in enumerate(specs):
+        written = read(item)
+        source = dotted(("layers", index - 1, layout[-1].name)) if layout else origin
+        module, output_shape = _fit(written, shape, facts, (*path, index), source)
+        modules |= _keyed(f"{index}_{written.name}", module)
+        count = sum(p.numel() for p in module.parameters())
+        layout.append(Row(written.name, (*path, index, written.name), shape, output_shape, count))
+        shape = output_shape
+    return modules, layout
+
+
+def _fit(written: Written, shape: Shape, facts: Mapping[str, Any], path: Path, source: str) -> tuple[nn.Module, Shape]:
+    try:
+        module = build_layer(written, shape, facts)
+        return module, infer_shape(module, shape)
+    except ShapeMisfit as error:
+        message = f"wants {error.wants}, but gets {shape} from {source}"
+        raise Misfit(message, written.place(path, error.path)) from None
+    except Misfit as error:
+        raise Misfit(error.message, written.place(path, error.path)) from None
+    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise Misfit(f"does not take {shape} from {source}: {reason}", written.place(path)) from error
+
+
+def build_layer(written: Written, input_shape: Shape, facts: Mapping[str, Any]) -> nn.Module:
+    """Build one layer for inputs of a shape; raises Misfit with a path within the layer."""
+    return layers.build(written.name, resolve(written, facts), {**facts, "input_shape": input_shape})
+
+
+def resolve(written: Written, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the facts' values for their names wherever a layer's setting is a size."""
+    choices = dict(written.choices)
+    for name, wanted in layers.signatures[written.name].choices.items():
+        value = choices.get(name, wanted.default)
+        if isinstance(value, str) and any(isinstance(m, FactOrNumber) for m in registry.markers(wanted.annotation)):
+            choices[name] = _fact(value, facts, (name,))
+    return choices
+
+
+def _fact(name: str, facts: Mapping[str, Any], path: Path) -> int:
+    numbers = [fact for fact, value in facts.items() if isinstance(value, int) and fact != "seed"]
+    if name in facts and name not in numbers:
+        raise Misfit(f"the fact '{name}' is no size; sizes are {', '.join(numbers)}", path)
+    if name not in facts:
+        raise Misfit(f"'{name}': {unknown('fact', name, numbers)}", path)
+    return facts[name]
+
+
+def _keyed(key: str, module: nn.Module) -> dict[str, nn.Module]:
+    if type(module) is not nn.Sequential:
+        return {key: module}
+    # A chain lies flat in the stack: a nested Sequential would cost a call in every step.
+    return {key if name == "main" else f"{key}_{name}": child for name, child in module.named_children()}
+
+
+def infer_shape(module: nn.Module, input_shape: Shape) -> Shape:
+    """Find the shape a module gives for one sample, by running a copy of it that holds no numbers."""
+    with torch.no_grad():
+        output = without_numbers(module).eval()(torch.empty((2, *input_shape), device="meta"))
+    return tuple(output.shape[1:])
+
+
+def without_numbers(module: nn.Module) -> nn.Module:
+    """Copy a module onto the meta device; its tensors are not copied and no random number is drawn."""
+    memo: dict[int, Any] = {}
+    for tensor in chain(module.parameters(), module.buffers()):
+        empty = tensor.detach().to("meta")
+        memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+    return copy.deepcopy(module, memo)  # deepcopy takes what the memo holds, in an LSTM's own list of weights too

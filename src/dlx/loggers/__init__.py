@@ -1,0 +1,1 @@
+"""Where numbers, pictures and progress go."""

@@ -1,0 +1,1 @@
+"""Prediction and batch to numbers."""

@@ -1,0 +1,1 @@
+"""Networks by name; they know no task and no data set."""

@@ -1,0 +1,71 @@
+"""Which parameters an optimizer steps, and with what settings of their own."""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from dlx.errors import Misfit
+
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+
+
+def options(
+    *,
+    no_decay: list[Literal["bias", "norm", "embedding"]] = ("bias", "norm"),  # type: ignore[assignment]
+    groups: dict[str, dict[str, Any]] = {},  # noqa: B006
+) -> None:
+    """State what the config may set beside an optimizer's own choices.
+
+    `no_decay`: kinds of parameters left out of weight decay. `groups`: settings such as lr for the parameters
+    whose name in the model matches a pattern, for example `backbone.*`; the first match counts.
+    """
+
+
+def parameter_groups(model: nn.Module, choices: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Divide a model's trainable parameters by their settings; raises Misfit where a pattern matches none."""
+    kinds = _kinds(model)
+    found: dict[tuple, dict[str, Any]] = {}
+    unused = set(choices["groups"])
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        pattern = next((p for p in choices["groups"] if fnmatch.fnmatchcase(name, p)), None)
+        unused.discard(pattern)
+        settings = dict(choices["groups"].get(pattern, {}))
+        if kinds.get(name) in choices["no_decay"]:
+            settings["weight_decay"] = 0.0
+        key = tuple(sorted(settings.items(), key=str))
+        found.setdefault(str(key), {"params": [], **settings})["params"].append(parameter)
+    if unused:
+        names = ", ".join(sorted({n.partition(".")[0] + ".*" for n, _ in model.named_parameters()}))
+        raise Misfit(f"no parameter matches; there is {names}", ("groups", sorted(unused)[0]))
+    return list(found.values())
+
+
+def _kinds(model: nn.Module) -> dict[str, str]:
+    kinds = {}
+    for prefix, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            full = f"{prefix}.{name}".lstrip(".")
+            if isinstance(module, NORMS):
+                kinds[full] = "norm"
+            elif isinstance(module, nn.Embedding):
+                kinds[full] = "embedding"
+            elif "bias" in name and parameter.ndim <= 1:
+                kinds[full] = "bias"
+    return kinds
+
+
+def construct(make: Callable, model: nn.Module, choices: Mapping[str, Any], device: torch.device) -> torch.optim.Optimizer:
+    """Make an optimizer over a model's parameters, fused where its kind and the device allow."""
+    own = {k: v for k, v in choices.items() if k not in ("no_decay", "groups")}
+    groups = parameter_groups(model, choices)
+    if "fused" in inspect.signature(make).parameters and device.type in ("cpu", "cuda", "mps", "xpu"):
+        own["fused"] = True
+    return make(groups, **own)

@@ -1,0 +1,87 @@
+"""The state of a trainer to checkpoints of a run, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlx import checkpoint, snapshot, yaml_reader
+from dlx.core import Processor
+from dlx.trainer import Trainer
+
+
+def pack(trainer: Trainer, config: str, facts: Mapping[str, Any], processor: Processor | None) -> dict[str, bytes]:
+    """Write all that resuming, evaluating and predicting need as a checkpoint's files.
+
+    model.safetensors holds the weights that evaluations used; with a moving average those under training are in
+    training.safetensors.
+    """
+    names = {parameter: name for name, parameter in trainer.task.named_parameters()}
+    optimizer, values = snapshot.pack_optimizers(trainer.optimizers, names)
+    weights = trainer.task.state_dict()
+    files = {"optimizer.safetensors": snapshot.pack_tensors(optimizer)}
+    if trainer.average:
+        files["training.safetensors"] = snapshot.pack_tensors(weights)
+        weights = {**weights, **trainer.average.average}
+    random = snapshot.pack_random(trainer.device.random_state())
+    state = {**trainer.state_dict(), "optimizer": values, "random": random}
+    kept = {"name": processor.name, "state": processor.state_dict()} if processor else None
+    return {
+        "model.safetensors": snapshot.pack_tensors(weights),
+        **files,
+        "state.json": snapshot.pack_json(state),
+        "config.yaml": config.encode(),
+        "facts.json": snapshot.pack_json(dict(facts)),
+        "processor.json": snapshot.pack_json(kept),
+    }
+
+
+def unpack(trainer: Trainer, files: Mapping[str, bytes]) -> None:
+    """Return a trainer to the state of a checkpoint."""
+    state = json.loads(files["state.json"])
+    weights = snapshot.unpack_tensors(files["model.safetensors"])
+    if trainer.average:
+        trainer.average.average = {n: weights[n].to(p.device) for n, p in trainer.average.parameters.items()}
+        weights = snapshot.unpack_tensors(files["training.safetensors"])
+    snapshot.load_module(trainer.task, weights)
+    names = {parameter: name for name, parameter in trainer.task.named_parameters()}
+    tensors = snapshot.unpack_tensors(files["optimizer.safetensors"])
+    snapshot.unpack_optimizers(trainer.optimizers, names, tensors, state["optimizer"])
+    trainer.load_state_dict(state)
+    trainer.device.set_random_state(snapshot.unpack_random(state["random"]))
+
+
+class Saver:
+    """Saves a trainer's checkpoints in a folder, and keeps the best one and the newest few."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], processor: Processor | None, keep: int) -> None:
+        self.folder, self.facts, self.processor, self.keep = folder, facts, processor, keep
+        self.config = yaml_reader.dump(config)
+
+    def take(self, trainer: Trainer) -> tuple[str, dict[str, bytes]]:
+        """Write the present state as the name and the files of a checkpoint, in memory."""
+        return checkpoint.step_name(trainer.step), pack(trainer, self.config, self.facts, self.processor)
+
+    def save(self, trainer: Trainer, states: list[tuple[str, dict[str, bytes]]]) -> None:
+        """Save states, point `last` and `best` at them, and remove what is no longer kept."""
+        best = checkpoint.step_name(trainer.best["step"]) if trainer.best else ""
+        for name, files in states:
+            target = checkpoint.write(self.folder / name, files)
+            checkpoint.point(self.folder, "last", target)
+            if name == best:
+                checkpoint.point(self.folder, "best", target)
+        for old in checkpoint.steps(self.folder)[self.keep :]:
+            if old.name != best:
+                checkpoint.remove(old)
+
+    def return_to(self, trainer: Trainer, resumed: Path) -> None:
+        """Make the folder agree with the checkpoint that training goes on from."""
+        for newer in checkpoint.steps(self.folder):
+            if newer.name > resumed.name:
+                checkpoint.remove(newer)
+        checkpoint.point(self.folder, "last", resumed)
+        best = self.folder / checkpoint.step_name(trainer.best["step"]) if trainer.best else None
+        if best and best.is_dir():
+            checkpoint.point(self.folder, "best", best)

@@ -1,0 +1,1 @@
+"""What to learn: batch to losses, batch to prediction."""

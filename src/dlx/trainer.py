@@ -1,0 +1,254 @@
+"""The loop: once in a while evaluate, once in a while save, one step, log. It knows no task, model or data set."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Any
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch.optim import Optimizer
+
+from dlx.core import Batch, Logger, Schedule, Source, Task, to_device
+from dlx.device import Device
+from dlx.ema import MovingAverage
+from dlx.errors import DlxError, Interrupted, Misfit, nearest
+from dlx.evaluator import Evaluation, MakeMetrics, evaluate, evaluating
+from dlx.step import NonFinite, Stepper, Totals
+
+PULSE = 0.1  # seconds between two signs of progress
+SPACING = 100  # steps between checkpoints where epochs are shorter: durable writing takes as long as many small steps
+
+
+class Trainer:
+    """Trains a task on a source until its last step.
+
+    Keyword-only parameters are the config's `trainer` section.
+    accumulate: micro-batches to one step. clip_norm: largest norm of a part's gradients. ema: decay of the moving
+    average of the parameters. evaluate_every, save_every, log_every: steps; evaluation is after every epoch unless
+    said, and a checkpoint follows an evaluation when SPACING steps have gone by. monitor: the number that chooses the
+    best checkpoint. early_stopping: evaluations without a new best before training ends. keep: recent checkpoints kept
+    beside the best.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        source: Source,
+        optimizers: Mapping[str, Optimizer],
+        schedules: Mapping[str, Schedule],
+        make_metrics: MakeMetrics,
+        device: Device,
+        seed: int,
+        total_steps: int,
+        *,
+        accumulate: PositiveInt = 1,
+        clip_norm: PositiveFloat | None = None,
+        ema: Annotated[float, Field(gt=0, lt=1)] | None = None,
+        evaluate_every: PositiveInt | None = None,
+        save_every: PositiveInt | None = None,
+        log_every: PositiveInt = 50,
+        monitor: str | None = None,
+        early_stopping: PositiveInt | None = None,
+        keep: PositiveInt = 1,
+    ) -> None:
+        self.task, self.source, self.device, self.seed = task, source, device, seed
+        self.optimizers, self.schedules, self.make_metrics = optimizers, schedules, make_metrics
+        self.total_steps, self.accumulate, self.keep = total_steps, accumulate, keep
+        self.steps_per_epoch = math.ceil(source.batches_per_epoch / accumulate) if source.batches_per_epoch else None
+        self.evaluate_every = evaluate_every or self.steps_per_epoch or max(total_steps // 20, 1)
+        self.save_every, self.log_every, self.early_stopping = save_every, log_every, early_stopping
+        self.stepper = Stepper(task, optimizers, device, clip_norm)
+        self.average = MovingAverage(task, ema) if ema else None
+        self.base_lr = {part: [g["lr"] for g in o.param_groups] for part, o in optimizers.items()}
+        self.factor = {part: 1.0 for part in optimizers}
+        self.monitor, self.higher_is_better = monitor, True
+        self.loggers: Sequence[Logger] = ()
+        self.take: Callable[[Trainer], Any] = lambda trainer: None  # the state as it is now, to be saved
+        self.save: Callable[[Trainer, list[Any]], None] = lambda trainer, states: None
+        self.stop_signal: Callable[[], int | None] = lambda: None
+        # The state that a checkpoint holds, beside the tensors.
+        self.step, self.seconds, self.waited, self.saved_step = 0, 0.0, 0, -1
+        self.best: dict[str, Any] | None = None  # {"step", "value", "name"}
+        self.totals: Totals = {}
+        self.finished_early = False
+        self.best_state: Any = None  # a best checkpoint that is not saved yet
+        self.best_found: Evaluation | None = None
+
+    def fit(self) -> None:
+        """Train to the last step; raises NonFinite, Interrupted, or what a component raises."""
+        self.rehearse()
+        self.task.train()
+        begun, before, next_pulse = time.perf_counter(), self.seconds, 0.0
+        self.finished_early = bool(self.early_stopping and self.waited >= self.early_stopping)
+        for group in () if self.finished_early else self.groups():
+            self.set_learning_rates()
+            self.descend(group)
+            now = time.perf_counter()
+            self.seconds = before + now - begun
+            if now >= next_pulse:
+                self.tell("progress", self.step, self.total_steps)
+                next_pulse = now + PULSE
+            self.look_around()
+            if self.finished_early:
+                break
+        self.finish()
+
+    def groups(self) -> Iterator[list[Batch]]:
+        """Yield the micro-batches of every step left; no step reaches over the end of an epoch."""
+        while self.step < self.total_steps:
+            before = self.step
+            batches = iter(self.source.train(self.task))
+            while self.step < self.total_steps and (group := list(islice(batches, self.accumulate))):
+                yield [to_device(batch, self.device.device) for batch in group]
+            if self.step == before:
+                raise DlxError("the data source yields no training batch")
+
+    def descend(self, group: list[Batch]) -> None:
+        """Take one step; a failure names its number."""
+        try:
+            self.stepper(group, self.totals)
+        except NonFinite as error:
+            raise NonFinite(f"step {self.step + 1}: {error}") from None
+        self.step += 1
+        if self.average:
+            self.average.update()
+
+    def look_around(self) -> None:
+        """Log, evaluate and save where the step asks for it."""
+        last = self.step == self.total_steps
+        if last or self.step % self.evaluate_every == 0:
+            self.evaluate()
+        elif self.step % self.log_every == 0:
+            self.log({})
+        if self.save_every and self.step % self.save_every == 0:
+            self.write()
+        if signal := self.stop_signal():
+            self.finish()
+            raise Interrupted(signal)
+
+    def evaluate(self) -> None:
+        """Evaluate on the validation split, judge, log and save."""
+        if "val" in self.source.splits():
+            found = self.validate()
+            is_best = self.judge(found.scalars)
+            self.log({f"val/{name}": value for name, value in found.scalars.items()})
+            if is_best:
+                self.best_found, self.best_state = found, self.take(self)
+        else:
+            self.log({})
+        if not self.save_every and self.step - self.saved_step >= SPACING:
+            self.write()
+        if self.early_stopping and self.waited >= self.early_stopping and self.step < self.total_steps:
+            self.finished_early = True
+            self.tell("message", f"step {self.step}: no better {self.monitor} in {self.waited} evaluations; stopping early")
+
+    def validate(self, batches: int | None = None) -> Evaluation:
+        """Evaluate the first batches of the validation split, or all, with the averaged weights where there are any."""
+        with self.average.applied() if self.average else contextlib.nullcontext():
+            stream = islice(self.source.evaluate(self.task, "val"), batches)
+            return evaluate(self.task, stream, self.make_metrics, self.device, self.seed)
+
+    def judge(self, scalars: Mapping[str, float]) -> bool:
+        """Compare the monitored number with the best so far."""
+        assert self.monitor
+        value = scalars[self.monitor]
+        if not math.isfinite(value):
+            raise NonFinite(f"step {self.step}: the validation {self.monitor} is {value}")
+        sign = 1 if self.higher_is_better else -1
+        better = self.best is None or sign * value > sign * self.best["value"]
+        if better:
+            self.best = {"step": self.step, "value": value, "name": self.monitor}
+        self.waited = 0 if better else self.waited + 1
+        for schedule in self.schedules.values():
+            schedule.observe(value, better)
+        return better
+
+    def rehearse(self) -> None:
+        """Run one evaluation batch with every metric and one checkpoint: what would fail after an epoch fails now."""
+        split = "val" if "val" in self.source.splits() else "train"
+        with evaluating(self.task, self.device, self.seed), self.device.autocast():
+            batch = next(iter(self.source.evaluate(self.task, split)), None)
+            if batch is not None:
+                self.task.verify(to_device(batch, self.device.device))
+        if split == "val":
+            found = self.validate(1)
+            self.monitor = self.monitor or next((n for n in found.scalars if n != "loss"), "loss")
+            if self.monitor not in found.scalars:
+                near = nearest(self.monitor, found.scalars)
+                hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(found.scalars)}"
+                raise Misfit(f"no number '{self.monitor}'; {hint}", ("trainer", "monitor"))
+            self.higher_is_better = found.higher_is_better[self.monitor]
+        elif self.monitor or self.early_stopping:
+            raise Misfit("needs a validation split, and the data has none", ("trainer", "monitor" if self.monitor else "early_stopping"))
+        self.write()
+
+    def set_learning_rates(self) -> None:
+        """Give every optimizer the rate of the coming step."""
+        for part, schedule in self.schedules.items():
+            factor = schedule.factor(self.step)
+            if factor != self.factor[part]:
+                self.factor[part] = factor
+                for group, base in zip(self.optimizers[part].param_groups, self.base_lr[part], strict=True):
+                    group["lr"] = base * factor
+
+    def log(self, scalars: Mapping[str, float]) -> None:
+        """Write the means since the last line, the learning rates, and more numbers, as one line."""
+        means = {f"train/{name}": total / items for name, (total, items) in self.totals.items() if items}
+        rates = {f"train/lr{'/' * bool(part)}{part}": o.param_groups[0]["lr"] for part, o in self.optimizers.items()}
+        self.totals = {}
+        self.tell("log", self.step, {**self.position(), **means, **rates, **scalars})
+
+    def position(self) -> dict[str, float]:
+        """Say how far training is: epochs where there are any, and seconds."""
+        epoch = {"epoch": round(self.step / self.steps_per_epoch, 4)} if self.steps_per_epoch else {}
+        return {**epoch, "seconds": round(self.seconds, 3)}
+
+    def write(self) -> None:
+        """Save this very step, and the best one where it waits for that."""
+        if self.saved_step == self.step:
+            return
+        best, self.best_state = self.best_state, None
+        newest = best if best is not None and self.best and self.best["step"] == self.step else self.take(self)
+        self.save(self, [newest] if best is None or best is newest else [best, newest])
+        self.saved_step = self.step
+
+    def finish(self) -> None:
+        """See that the last step is saved and the best evaluation drawn, whatever came last."""
+        self.write()
+        self.tell("progress", self.step, self.total_steps)
+        for name, picture in self.best_found.pictures().items() if self.best_found else ():
+            self.tell("picture", self.step, f"val_{name}", picture)
+
+    def tell(self, what: str, *arguments: Any) -> None:
+        """Call a method of every logger."""
+        for logger in self.loggers:
+            getattr(logger, what)(*arguments)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tell the state beside the tensors, as JSON values."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "waited": self.waited,
+            "best": self.best,
+            "totals": self.totals,
+            "monitor": self.monitor,
+            "source": self.source.state_dict(),
+            "schedules": {part: schedule.state_dict() for part, schedule in self.schedules.items()},
+            "average_updates": self.average.updates if self.average else 0,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to a state."""
+        self.step = self.saved_step = state["step"]
+        self.seconds, self.waited, self.best = state["seconds"], state["waited"], state["best"]
+        self.totals = {name: list(total) for name, total in state["totals"].items()}
+        self.source.load_state_dict(state["source"])
+        for part, schedule in self.schedules.items():
+            schedule.load_state_dict(state["schedules"][part])
+        if self.average:
+            self.average.updates = state["average_updates"]
