@@ -54,6 +54,7 @@ except DlxError as error:
 os.access("/dlx-ends", 0)
 """
 KINDS = {"ENOSPC": "error=ENOSPC", "EIO": "error=EIO", "kill": "signal=SIGKILL"}
+CHANGES = {"fsync", "write", "mkdir", "rename", "symlink", "unlinkat", "rmdir"}  # their errors must never be swallowed
 MEMORY = {"mmap", "munmap", "mremap", "mprotect"}  # these run out of memory, not out of disk
 
 
@@ -139,10 +140,12 @@ def try_fault(folder: Path, fault: Injection) -> tuple[str, str]:
     killed = done.returncode in (-9, 137)
     inside = any("/dlx-begins" in line for line in lines) and not any("/dlx-begins" in line for line in lines[-1:])
     hit = inside and (killed if fault.kind == "kill" else any("(INJECTED)" in line for line in lines))
-    bad = judge(place, fault.scenario, done, killed) if hit else ("none", "the fault was not injected")
+    found, bad = judge(place, fault.scenario, done, killed) if hit else ("none", "the fault was not injected")
+    if fault.call in CHANGES and done.returncode == 0:
+        bad = bad or "the child swallowed the error"
     shutil.rmtree(place)
     place.with_suffix(".strace").unlink()
-    return bad
+    return found, bad
 
 
 def judge(place: Path, scenario: str, done: subprocess.CompletedProcess[str], killed: bool) -> tuple[str, str]:

@@ -215,11 +215,11 @@ def experiment(plan: Plan) -> Experiment:
         faults = _metric_faults(plan, facts, data)
         try:
             built = learner(plan, facts, data)
+            verify(built, source, plan)
         except ConfigError as error:
             faults = error.faults + faults
         if faults:
             raise ConfigError(faults)
-        verify(built, source, plan)
     except ConfigError as error:
         raise SpecError(plan.spec.describe(error)) from None
     return Experiment(built.task, built.device, built.seed, source, lambda: [m.build(facts) for m in plan["metrics"]], plan)

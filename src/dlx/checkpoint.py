@@ -1,8 +1,7 @@
 """Checkpoints: directories that appear by one rename and are read only if every byte is the one written.
 
-A killed process, a full disk or a power cut leaves the old checkpoint or the new one, never a mixture. Hidden siblings
-hold what is under way: `.NAME.partial` is being written, `.NAME.replaced` is the old one while the new takes its name,
-`.NAME.removed` is being deleted. Only the standard library is needed here.
+A kill, a full disk or a power cut leaves the old checkpoint or the new one. Hidden siblings hold what is under way:
+`.NAME.partial` is being written, `.NAME.replaced` waits until the new one has its name, `.NAME.removed` is being deleted.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import json
 import os
 import re
 import shutil
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -127,8 +127,7 @@ def read(folder: Path) -> dict[str, bytes]:
 
 def verify(folder: Path) -> None:
     """Raise CheckpointError, naming the file, unless the checkpoint is exactly as written."""
-    for _ in _checked(folder):  # one file in memory at a time
-        pass
+    deque(_checked(folder), maxlen=0)  # one file in memory at a time
 
 
 def validity(folder: Path) -> str | None:
@@ -227,8 +226,7 @@ def newest_valid(folder: Path) -> tuple[Path | None, list[str]]:
     """
     complaints: list[str] = []
     for path in _candidates(folder):
-        complaint = validity(path)
-        if complaint is None:
+        if (complaint := validity(path)) is None:
             return path, complaints
         complaints.append(complaint)
     if complaints:
@@ -258,8 +256,7 @@ def remove(folder: Path) -> None:
     """Delete a checkpoint; it vanishes at once, so nothing half deleted ever looks like one."""
     removed = _hidden(folder, "removed")
     with reported(f"remove checkpoint {folder}"):
-        if removed.exists():
-            shutil.rmtree(removed)
+        _settle(folder)
         os.rename(folder, removed)
         sync_folder(folder.parent)  # else a power cut could keep the deletions and lose the renaming
         shutil.rmtree(removed)
@@ -297,9 +294,7 @@ def _settle(folder: Path) -> None:
 
 def _whole(folder: Path) -> bool:
     """Tell whether a checkpoint is valid; an error in reading is no answer, and raises OSError before anything is deleted."""
-    try:
-        for _ in _contents(folder):
-            pass
-    except _Damage:
-        return False
-    return True
+    with suppress(_Damage):
+        deque(_contents(folder), maxlen=0)
+        return True
+    return False

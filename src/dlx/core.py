@@ -48,7 +48,7 @@ class Task(nn.Module):
 
     def run(self, batch: Batch) -> Any:
         """Call the model on the words of the batch it reads."""
-        return self.model(*(batch[word] for word in self.words if word in batch))
+        return self.model(**{word: batch[word] for word in self.words if word in batch})
 
     def forward(self, batch: Batch) -> Loss:
         """Compute the one loss of a batch."""

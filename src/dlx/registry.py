@@ -139,7 +139,12 @@ def _faults(annotation: Any, value: Any, errors: list[Any], path: Path) -> list[
                 place = (*place, step)
         told.setdefault(place, []).append(_message(error, inner))
     deepest = max(map(len, told))
-    return [Fault(p, " or ".join(dict.fromkeys(m)) + _not(value, path, p)) for p, m in told.items() if len(p) == deepest]
+    return [Fault(p, _told(m, _not(value, path, p))) for p, m in told.items() if len(p) == deepest]
+
+
+def _told(messages: list[str], given: str) -> str:
+    text, _, hint = " or ".join(dict.fromkeys(messages)).partition("; ")
+    return text + given + ("; " + hint if hint else "")
 
 
 def _message(error: Any, value: Any) -> str:

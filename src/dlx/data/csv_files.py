@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dlx.errors import Fault as ConfigFault
 from dlx.errors import Path, UsageError
-from dlx.processors.rows import Fault, Row, check, number, read_file
+from dlx.processors.rows import Cell, Fault, Row, check, number, read_file
 from dlx.registry import ExistingPath
 
 LOOKED_AT = 100  # rows that tell whether the first one is a header
@@ -45,7 +45,7 @@ class CsvTable:
 def read_table(file: str, delimiter: str, header: bool | Literal["auto"], names: list[str] | None) -> CsvTable:
     """Read a whole file; UsageError tells the rows that are too short or too long.
 
-    `header` "auto" finds one by comparing the first row with others. `names` name the columns of a file without a header,
+    `header` "auto" finds one by words above numbers. `names` name the columns of a file without a header,
     or stand in for the header's.
     """
     rows = list(read_file(file, delimiter))
@@ -66,11 +66,15 @@ def _finds_header(rows: Sequence[Row], names: list[str] | None) -> bool:
     first, others = rows[0].cells, rows[1:LOOKED_AT]
     if names:
         return first == names
-    if any(not cell or number(cell) is not None for cell in first):
-        return False
-    if any(number(cell) is not None for row in others for cell in row.cells):
-        return True
-    raise UsageError(f"{rows[0].file}: no number tells whether the first row is a header; set `header` to true or false")
+    has_number = any(number(cell) is not None for cell in first)
+    has_name = any(_names_numbers(str(cell), [r.cells[i] for r in others if i < len(r.cells)]) for i, cell in enumerate(first))
+    if has_number == has_name:  # neither is there, or both: 'id' above 17 beside 2019 above 3.5
+        raise UsageError(f"{rows[0].file}: it is not clear whether the first row is a header; set `header` to true or false")
+    return has_name
+
+
+def _names_numbers(cell: str, below: Sequence[Cell]) -> bool:
+    return any(map(str.isalpha, cell)) and 2 * sum(number(value) is not None for value in below) > len(below)
 
 
 def _check_names(columns: Sequence[str], file: str) -> None:

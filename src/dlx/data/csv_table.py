@@ -21,7 +21,7 @@ from dlx.processors.table import TableProcessor
 from dlx.processors.targets import ClassTarget, NumberTarget
 from dlx.registry import DataPath, sources
 
-MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "NULL", "null")
+MISSING = ["", "?", "NA", "N/A", "NaN", "nan", "NULL", "null"]
 FRACTION = 0.2  # of the training file's rows, where neither a file nor a column nor a fraction gives a split
 
 log = logging.getLogger("dlx")
@@ -43,11 +43,11 @@ def csv_table(
     target: str | int,
     target_kind: Literal["auto", "class", "number"] = "auto",
     strip_target: str = "",
-    drop: Sequence[str] = (),
-    numeric: Sequence[str] = (),
-    categorical: Sequence[str] = (),
+    drop: list[str] | None = None,
+    numeric: list[str] | None = None,
+    categorical: list[str] | None = None,
     categorical_encoding: Encoding = "one_hot",
-    missing_values: Sequence[str] = MISSING,
+    missing_values: list[str] = MISSING,
     missing: Missing = "error",
     scaling: Scaling = "standard",
     batch_size: PositiveInt = 32,
@@ -66,7 +66,7 @@ def csv_table(
         whole = read_table(train, delimiter, header, columns)
     goal = find_column(target, whole.columns, ("target",))
     place = whole.columns.index(goal)
-    lists = {"drop": drop, "numeric": numeric, "categorical": categorical}
+    lists = {"drop": drop or [], "numeric": numeric or [], "categorical": categorical or []}
     inputs = find_inputs(whole.columns, goal, split_column, lists)
     files = _read_files(given, whole, delimiter, columns)
     for split, rows in files.items():
@@ -82,7 +82,7 @@ def csv_table(
         answer = ClassTarget.fit(goal, parts["train"], place, strip_target) if kind == "class" else NumberTarget(goal)
     examples = {split: _pick(rows, whole.columns, inputs) for split, rows in parts.items()}
     with blame("train"):
-        numbers = _numeric(examples["train"], inputs, numeric, categorical, gaps)
+        numbers = _numeric(examples["train"], inputs, lists, gaps)
         fitted = NumericColumns.fit(numbers, examples["train"], inputs, gaps, scaling, missing)
         others = [name for name in inputs if name not in numbers]
         coded = CategoricalColumns.fit(others, examples["train"], inputs, gaps, categorical_encoding)
@@ -136,10 +136,11 @@ def _pick(rows: Sequence[Row], columns: Sequence[str], inputs: Sequence[str]) ->
 
 
 def _numeric(
-    rows: Sequence[Row], inputs: Sequence[str], numeric: Sequence[str], categorical: Sequence[str], missing: frozenset[str]
+    rows: Sequence[Row], inputs: Sequence[str], lists: Mapping[str, Sequence[str]], missing: frozenset[str]
 ) -> list[str]:
-    found = []
-    for place, name in enumerate(inputs):
-        if name in numeric or (name not in categorical and are_numbers([row.cells[place] for row in rows], missing)):
-            found.append(name)
-    return found
+    def is_numeric(place: int, name: str) -> bool:
+        if name in lists["numeric"] or name in lists["categorical"]:
+            return name in lists["numeric"]
+        return are_numbers([row.cells[place] for row in rows], missing)
+
+    return [name for place, name in enumerate(inputs) if is_numeric(place, name)]

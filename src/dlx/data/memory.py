@@ -48,8 +48,8 @@ class Memory(Source):
         self.epoch = self.samples = 0
 
     def splits(self) -> list[str]:
-        """List the splits that have samples."""
-        return list(self.data)
+        """List the splits that have samples, the training split first."""
+        return sorted(self.data, key=lambda split: ("train", "val", "test").index(split))
 
     def train(self, actor: Any = None) -> Iterator[Batch]:
         """Yield the batches from the present position to the end of the epoch.

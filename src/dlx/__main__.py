@@ -1,0 +1,5 @@
+"""Lets `python -m dlx` be `dlx`."""
+
+from dlx.cli import main
+
+main()

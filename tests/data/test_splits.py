@@ -1,0 +1,49 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlx.data.splits import draw
+from dlx.errors import Misfit
+
+
+@given(st.integers(10, 200), st.sampled_from([0.0, 0.1, 0.25]), st.sampled_from([0.0, 0.2, 0.5]), st.integers(0, 100))
+def test_splits_are_a_partition_in_ascending_order(size, val, test, seed):
+    splits = draw(size, val, test, seed)
+    assert sorted(i for numbers in splits.values() for i in numbers) == list(range(size))
+    assert all(numbers == sorted(numbers) for numbers in splits.values())
+    assert set(splits) == {"train"} | {name for name, part in (("val", val), ("test", test)) if part}
+    assert splits == draw(size, val, test, seed)
+
+
+def test_the_test_split_does_not_depend_on_val():
+    assert draw(100, 0.1, 0.2, 0)["test"] == draw(100, 0.3, 0.2, 0)["test"] == draw(100, 0, 0.2, 0)["test"]
+    assert draw(100, 0.1, 0.2, 0)["test"] != draw(100, 0.1, 0.2, 1)["test"]
+
+
+def test_every_class_keeps_its_share():
+    labels = ["a"] * 60 + ["b"] * 30 + ["c"] * 10
+    splits = draw(100, 0.2, 0.2, 0, labels)
+    for name, size in (("train", 60), ("val", 20), ("test", 20)):
+        shares = {"a": 0.6 * size, "b": 0.3 * size, "c": 0.1 * size}
+        assert Counter(labels[i] for i in splits[name]) == shares
+
+
+def test_a_fraction_of_the_whole_is_counted_exactly():
+    assert len(draw(30, 0.1, 0.1, 0)["val"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("size", "val", "test", "labels", "path", "message"),
+    [
+        (10, 0.5, 0.5, None, ("val",), "val 0.5 and test 0.5 leave nothing to train on"),
+        (10, 0.0, 0.2, ["a"] * 9 + ["b"], ("test",), "'b' has one row only; .*stratify: false"),
+        (10, 0.0, 0.1, ["a"] * 5 + ["b"] * 5, ("test",), "cannot draw 1 of 10 rows for test"),
+        (1, 0.2, 0.0, None, ("val",), "cannot draw 1 of 1 rows for val"),
+    ],
+)
+def test_too_few_rows_are_a_misfit(size, val, test, labels, path, message):
+    with pytest.raises(Misfit, match=message) as caught:
+        draw(size, val, test, 0, labels)
+    assert caught.value.path == path
