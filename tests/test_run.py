@@ -74,9 +74,20 @@ def test_processes_at_once_get_different_names(tmp_path):
 
 
 def test_only_run_directories_are_opened(tmp_path):
-    with pytest.raises(UsageError, match="is no run directory"):
-        Run.open(tmp_path)
-    assert not list(tmp_path.iterdir())
+    (tmp_path / "notes.txt").touch()
+    for path in (tmp_path, tmp_path / "notes.txt", tmp_path / "absent"):
+        with pytest.raises(UsageError, match="is no run directory"):
+            Run.open(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("made", [[], [".lock"], [".lock", "checkpoints"]])
+def test_a_run_whose_making_was_killed_is_opened(tmp_path, made):
+    for name in made:
+        (tmp_path / name).touch() if name == ".lock" else (tmp_path / name).mkdir()
+    with Run.open(tmp_path) as run:
+        assert run.checkpoints.is_dir()
+        assert run.plots.is_dir()
 
 
 def test_a_run_is_held_by_one_process(tmp_path):

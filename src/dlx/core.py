@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from dlx.errors import Misfit
+
 Batch = Mapping[str, Any]  # names to tensors; docs/glossary.md lists the words
 
 
@@ -49,6 +51,11 @@ class Task(nn.Module):
     def run(self, batch: Batch) -> Any:
         """Call the model on the words of the batch it reads."""
         return self.model(**{word: batch[word] for word in self.words if word in batch})
+
+    def refuse_unread(self, batch: Batch) -> None:
+        """Raise Misfit where the data gives inputs that the model does not read."""
+        if unread := [word for word in batch if word not in (*self.words, "target", "index")]:
+            raise Misfit(f"does not read '{unread[0]}', which the data gives; it reads {', '.join(self.words)}")
 
     def forward(self, batch: Batch) -> Loss:
         """Compute the one loss of a batch."""

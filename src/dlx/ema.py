@@ -40,6 +40,12 @@ class MovingAverage:
             self.put(own)
 
     @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Return to the averages of a checkpoint."""
+        for name, average in self.average.items():
+            average.copy_(tensors[name])
+
+    @torch.no_grad()
     def put(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy values into the module's parameters."""
         for name, parameter in self.parameters.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Path = tuple[str | int, ...]
 
@@ -85,19 +86,35 @@ def edit_distance(a: str, b: str) -> int:
 
 
 def nearest(word: str, choices: Iterable[str]) -> list[str]:
-    """Find what was meant: the foreign word's own name, else the words fewest edits away, else the alike."""
+    """Find what was meant: the foreign word's own name and the words fewest edits away, else the alike."""
     choices = list(choices)
-    if FOREIGN.get(word) in choices:
-        return [FOREIGN[word]]
+    own = [FOREIGN[word]] if FOREIGN.get(word) in choices else []
     distance = {choice: edit_distance(word.lower(), choice.lower()) for choice in choices}
     least = min(distance.values(), default=99)
-    if least <= max(1, len(word) // 4):
-        return [choice for choice in choices if distance[choice] == least]
-    return difflib.get_close_matches(word, choices, 1, cutoff=0.6)
+    if least <= (1 if own else max(1, len(word) // 4)):
+        return list(dict.fromkeys([*own, *(choice for choice in choices if distance[choice] == least)]))
+    return own or difflib.get_close_matches(word, choices, 1, cutoff=0.65)
+
+
+def meant(words: Iterable[str]) -> str:
+    """Ask whether one of these words was meant; "" for none."""
+    return f"did you mean {' or '.join(map(repr, words))}?" if words else ""
 
 
 def unknown(kind: str, word: str, choices: Sequence[str]) -> str:
     """Say that a word is not known, with the nearest one, else with all of them."""
     if near := nearest(str(word), choices):
-        return f"unknown {kind}; did you mean {' or '.join(repr(n) for n in near)}?"
+        return f"unknown {kind}; {meant(near)}"
     return f"unknown {kind}; there is {', '.join(choices)}" if choices else f"unknown {kind}; none is taken here"
+
+
+def shown(value: Any) -> str:
+    """Write a value as YAML would have it, cut short where it is long."""
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def with_article(noun: str) -> str:
+    """Put `a` or `an` before a noun."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

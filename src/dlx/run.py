@@ -81,10 +81,14 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Take an existing run to go on with it, and tidy up what a killed process left."""
-        if not (path / "checkpoints").is_dir():
+        # A process killed while it made the directory leaves nothing in it, or the lock alone.
+        if not (path / "checkpoints").is_dir() and not (path.is_dir() and {p.name for p in path.iterdir()} <= {".lock"}):
             raise UsageError(f"{path} is no run directory")
         run = cls(path)
         try:
+            with reported(f"open run {path}"):
+                run.checkpoints.mkdir(exist_ok=True)
+                run.plots.mkdir(exist_ok=True)
             checkpoint.sweep(run.checkpoints)
         except BaseException:
             run.close()

@@ -24,12 +24,15 @@ def pack(trainer: Trainer, config: str, facts: Mapping[str, Any], processor: Pro
     files = {"optimizer.safetensors": snapshot.pack_tensors(optimizer)}
     if trainer.average:
         files["training.safetensors"] = snapshot.pack_tensors(weights)
-        weights = {**weights, **trainer.average.average}
+        with trainer.average.applied():  # by the module's own hand, so that a tied parameter's second name follows
+            model = snapshot.pack_tensors(weights)
+    else:
+        model = snapshot.pack_tensors(weights)
     random = snapshot.pack_random(trainer.device.random_state())
     state = {**trainer.state_dict(), "optimizer": values, "random": random}
     kept = {"name": processor.name, "state": processor.state_dict()} if processor else None
     return {
-        "model.safetensors": snapshot.pack_tensors(weights),
+        "model.safetensors": model,
         **files,
         "state.json": snapshot.pack_json(state),
         "config.yaml": config.encode(),
@@ -43,7 +46,7 @@ def unpack(trainer: Trainer, files: Mapping[str, bytes]) -> None:
     state = json.loads(files["state.json"])
     weights = snapshot.unpack_tensors(files["model.safetensors"])
     if trainer.average:
-        trainer.average.average = {n: weights[n].to(p.device) for n, p in trainer.average.parameters.items()}
+        trainer.average.load(weights)
         weights = snapshot.unpack_tensors(files["training.safetensors"])
     snapshot.load_module(trainer.task, weights)
     names = {parameter: name for name, parameter in trainer.task.named_parameters()}
@@ -78,9 +81,9 @@ class Saver:
 
     def return_to(self, trainer: Trainer, resumed: Path) -> None:
         """Make the folder agree with the checkpoint that training goes on from."""
-        for newer in checkpoint.steps(self.folder):
-            if newer.name > resumed.name:
-                checkpoint.remove(newer)
+        newest_first = checkpoint.steps(self.folder)
+        for newer in newest_first[: newest_first.index(resumed)]:
+            checkpoint.remove(newer)
         checkpoint.point(self.folder, "last", resumed)
         best = self.folder / checkpoint.step_name(trainer.best["step"]) if trainer.best else None
         if best and best.is_dir():

@@ -72,7 +72,7 @@ class Trainer:
         self.stop_signal: Callable[[], int | None] = lambda: None
         # The state that a checkpoint holds, beside the tensors.
         self.step, self.seconds, self.waited, self.saved_step = 0, 0.0, 0, -1
-        self.best: dict[str, Any] | None = None  # {"step", "value", "name"}
+        self.best: dict[str, Any] | None = None  # {"step", "name", "value", "loss"}
         self.totals: Totals = {}
         self.finished_early = False
         self.best_state: Any = None  # a best checkpoint that is not saved yet
@@ -81,6 +81,7 @@ class Trainer:
     def fit(self) -> None:
         """Train to the last step; raises NonFinite, Interrupted, or what a component raises."""
         self.rehearse()
+        self.heed()  # of signals that came meanwhile
         self.task.train()
         begun, before, next_pulse = time.perf_counter(), self.seconds, 0.0
         self.finished_early = bool(self.early_stopping and self.waited >= self.early_stopping)
@@ -126,6 +127,10 @@ class Trainer:
             self.log({})
         if self.save_every and self.step % self.save_every == 0:
             self.write()
+        self.heed()
+
+    def heed(self) -> None:
+        """Stop, with everything saved, where a signal asks for it."""
         if signal := self.stop_signal():
             self.finish()
             raise Interrupted(signal)
@@ -153,15 +158,15 @@ class Trainer:
             return evaluate(self.task, stream, self.make_metrics, self.device, self.seed)
 
     def judge(self, scalars: Mapping[str, float]) -> bool:
-        """Compare the monitored number with the best so far."""
+        """Compare the monitored number with the best so far; of equals, the smaller loss is better."""
         assert self.monitor
-        value = scalars[self.monitor]
+        value, loss = scalars[self.monitor], scalars.get("loss", 0.0)
         if not math.isfinite(value):
             raise NonFinite(f"step {self.step}: the validation {self.monitor} is {value}")
         sign = 1 if self.higher_is_better else -1
-        better = self.best is None or sign * value > sign * self.best["value"]
+        better = self.best is None or (sign * value, -loss) > (sign * self.best["value"], -self.best["loss"])
         if better:
-            self.best = {"step": self.step, "value": value, "name": self.monitor}
+            self.best = {"step": self.step, "name": self.monitor, "value": value, "loss": loss}
         self.waited = 0 if better else self.waited + 1
         for schedule in self.schedules.values():
             schedule.observe(value, better)

@@ -10,12 +10,19 @@ import yaml
 
 from dlx.errors import Path, dotted
 
-MAX_BYTES, MAX_DEPTH, MAX_NODES = 1_000_000, 40, 100_000
+MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_INT = 1_000_000, 40, 100_000, 2**64
 CORE = {"tag:yaml.org,2002:" + kind for kind in ("null", "bool", "int", "float", "str", "map", "seq")}
 
 
 class YamlError(ValueError):
-    """A file that is no acceptable YAML; the message begins with FILE:LINE:COLUMN."""
+    """Text that is no acceptable YAML; every line of the message begins with FILE:LINE:COLUMN.
+
+    `rest` holds values and places without what is at fault, where the text can be read on beyond it.
+    """
+
+    def __init__(self, message: str, rest: tuple[Any, dict[Path, str]] | None = None) -> None:
+        super().__init__(message)
+        self.rest = rest
 
 
 class _Loader(yaml.SafeLoader):
@@ -29,17 +36,18 @@ for _tag, _pattern, _first in (
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", [*"-+0123456789"]),
     ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", [*"-+.0123456789"]),
 ):
-    _Loader.add_implicit_resolver("tag:yaml.org,2002:" + _tag, re.compile(f"^(?:{_pattern})$"), _first)
+    _Loader.add_implicit_resolver("tag:yaml.org,2002:" + _tag, re.compile(rf"^(?:{_pattern})\Z"), _first)
 
 
 def read(file: FilePath) -> tuple[Any, dict[Path, str]]:
     """Read a file into plain values and the place of each; raises YamlError."""
     try:
-        raw = file.read_bytes()
+        with file.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise YamlError(f"{file}: {error.strerror or error}") from None
     if len(raw) > MAX_BYTES:
-        raise YamlError(f"{file}: {len(raw):,} bytes; a config has at most {MAX_BYTES:,}")
+        raise YamlError(f"{file}: more than {MAX_BYTES:,} bytes, the most a config may have")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -47,73 +55,106 @@ def read(file: FilePath) -> tuple[Any, dict[Path, str]]:
     return _Reader(str(file)).read(text)
 
 
-def parse(text: str, place: str) -> tuple[Any, dict[Path, str]]:
-    """Read one value from a string, as an override gives it; faults name `place`."""
-    return _Reader("", place).read(text)
+def parse(text: str, place: str, path: Path = ()) -> tuple[Any, dict[Path, str]]:
+    """Read one value from a string, as an override gives it to `path`; faults name `place`."""
+    return _Reader("", place, path).read(text)
 
 
 class _Reader:
-    def __init__(self, file: str, place: str = "") -> None:
-        self.file, self.fixed = file, place
+    """Reads one text; what is wrong with single values is gathered, so that all of it is told."""
+
+    def __init__(self, file: str, place: str = "", root: Path = ()) -> None:
+        self.file, self.fixed, self.root = file, place, root
         self.nodes, self.places = 0, dict[Path, str]()
+        self.faults: list[str] = []
 
     def read(self, text: str) -> tuple[Any, dict[Path, str]]:
+        values = self.values(text)
+        if self.faults:
+            raise YamlError("\n".join(self.faults), (values, self.places))
+        return values, self.places
+
+    def values(self, text: str) -> Any:
         try:
             node = _Loader(text).get_single_node()
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            raise YamlError(f"{self.place(mark)} {error.problem or error.context}") from None
-        except yaml.YAMLError as error:
-            raise YamlError(f"{self.fixed or self.file} {str(error).splitlines()[0]}") from None
+            message = ", ".join(part for part in (error.context, error.problem) if part)
+            raise YamlError(f"{self.place(error.problem_mark or error.context_mark)} {message}") from None
+        except yaml.reader.ReaderError as error:
+            before = text[: error.position]  # type: ignore[has-type]
+            place = self.fixed or f"{self.file}:{before.count(chr(10)) + 1}:{error.position - before.rfind(chr(10))}"
+            raise YamlError(f"{place} the character {chr(error.character)!r} is not allowed") from None
         except RecursionError:
-            raise YamlError(f"{self.fixed or self.file} nested deeper than {MAX_DEPTH}") from None
-        return (None if node is None else self.value(node, (), 0)), self.places
+            raise self.too_deep(None) from None
+        return None if node is None else self.value(node, (), 0)
 
     def place(self, mark: Any) -> str:
         return self.fixed or (f"{self.file}:{mark.line + 1}:{mark.column + 1}" if mark else self.file)
 
-    def fail(self, node: yaml.Node, path: Path, message: str) -> YamlError:
-        return YamlError(f"{self.place(node.start_mark)} {dotted(path) + ': ' if path else ''}{message}")
+    def note(self, node: yaml.Node, path: Path, message: str) -> None:
+        key = dotted((*self.root, *path))
+        self.faults.append(f"{self.place(node.start_mark)} {key + ': ' if key else ''}{message}")
+
+    def too_deep(self, mark: Any) -> YamlError:
+        return YamlError(f"{self.place(mark)} nested deeper than {MAX_DEPTH} (does an alias hold itself?)")
 
     def value(self, node: yaml.Node, path: Path, depth: int) -> Any:
         self.nodes += 1
         if depth > MAX_DEPTH:
-            raise self.fail(node, (), f"nested deeper than {MAX_DEPTH} (does an alias hold itself?)")
+            raise self.too_deep(node.start_mark)
         if self.nodes > MAX_NODES:
-            raise self.fail(node, (), f"more than {MAX_NODES:,} values once its aliases are followed")
-        if node.tag not in CORE:
-            raise self.fail(node, path, f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} is not taken: plain values only")
+            raise YamlError(f"{self.place(node.start_mark)} more than {MAX_NODES:,} values once its aliases are followed")
         self.places.setdefault(path, self.place(node.start_mark))
+        if not self.is_plain(node, path):
+            return None
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
         return self.scalar(node, path)
 
+    def is_plain(self, node: yaml.Node, path: Path) -> bool:
+        if is_plain := node.tag in CORE:
+            return is_plain
+        self.note(node, path, f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} is not taken: plain values only")
+        return False
+
     def mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise self.fail(key_node, path, "a key is one word")
+            if not isinstance(key_node, yaml.ScalarNode) or not key_node.value:
+                self.note(key_node, path, "a key is one word")
+                continue
             key = key_node.value
+            here = (*path, key)
             if key in values:
-                raise self.fail(key_node, (*path, key), f"stands twice, first at {self.places[(*path, key)]}")
-            self.places[(*path, key)] = self.place(key_node.start_mark)
-            values[key] = self.value(value_node, (*path, key), depth + 1)
+                first = "" if self.fixed else f", first at {self.places[here]}"
+                self.note(key_node, here, f"stands twice{first}")
+            elif key == "<<" and not key_node.style:
+                self.note(key_node, here, "YAML 1.2 has no merge key; write the keys out, or let the file extend another")
+            elif self.is_plain(key_node, here):
+                self.places[here] = self.place(key_node.start_mark)
+                values[key] = self.value(value_node, here, depth + 1)
         return values
 
     def scalar(self, node: yaml.Node, path: Path) -> Any:
         kind, text = node.tag.rpartition(":")[2], node.value
         try:
-            if kind == "int":
-                return int(text, 0) if re.match(r"0[xo]", text) else int(text)
-            if kind == "float":
-                return float(re.sub(r"^([-+]?)\.(?=[inIN])", r"\1", text))
-            if kind == "bool":
-                return {"true": True, "false": False}[text.lower()]
+            return text if kind == "str" else _typed(kind, text)
         except (ValueError, KeyError):
-            raise self.fail(node, path, f"{text[:40]!r} is no {kind}") from None
-        return None if kind == "null" else text
+            self.note(node, path, f"{text[:40]!r} is no {kind}{' of at most 64 bits' if kind == 'int' else ''}")
+            return None
+
+
+def _typed(kind: str, text: str) -> Any:
+    if kind == "int":
+        number = int(text, 0) if re.match(r"0[xo]", text) else int(text)
+        if abs(number) >= MAX_INT:
+            raise ValueError
+        return number
+    if kind == "float":
+        return float(re.sub(r"^([-+]?)\.(?=[inIN])", r"\1", text))
+    return {"true": True, "false": False, "null": None, "~": None, "": None}[text.lower()]
 
 
 class _Dumper(yaml.SafeDumper):

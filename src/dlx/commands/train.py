@@ -67,19 +67,32 @@ class Session:
         wanted = {"run": run, "quiet": quiet}
         always = [registry.loggers.build(n, {}, wanted) for n in ("console", "jsonl") if n in registry.loggers.names()]
         trainer.loggers = [*always, *(logger.build(wanted) for logger in built.plan["loggers"])]
-        trainer.take, trainer.save = self.saver.take, self.saver.save
+        trainer.take, trainer.save = self.saver.take, self.save
+
+    def save(self, trainer: Trainer, states: list[Any]) -> None:
+        """Save states when the lines up to them are durable: they are not written again after a resume."""
+        self.run_directory.sync_metrics()
+        self.saver.save(trainer, states)
 
     def run(self) -> dict[str, Any]:
         """Train, and leave a true status behind whatever happens."""
+        try:
+            with stop_signals() as received:
+                self.trainer.stop_signal = lambda: received[-1] if received else None
+                self.prepare()  # a refusal to resume leaves the status as it was
+                self.fit()
+        finally:
+            self.trainer.tell("close")
+        return self.summary()
+
+    def fit(self) -> None:
+        """Train from where everything stands now to an end with a status."""
         run, trainer = self.run_directory, self.trainer
         try:
-            self.prepare()
             run.write_status("running", step=trainer.step)
-            with stop_signals() as received:
-                trainer.stop_signal = lambda: received[-1] if received else None
-                trainer.fit()
-        except Interrupted as error:
-            run.write_status("interrupted", step=trainer.step, reason=f"signal {error.signal}")
+            trainer.fit()
+        except (Interrupted, KeyboardInterrupt) as error:
+            run.write_status("interrupted", step=trainer.step, reason=f"signal {getattr(error, 'signal', 'SIGINT, twice')}")
             trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {run.path} --resume")
             raise
         except BaseException as error:
@@ -89,8 +102,6 @@ class Session:
             run.write_status("finished", step=trainer.step, best=trainer.best)
         finally:
             self.draw()
-            trainer.tell("close")
-        return self.summary()
 
     def prepare(self) -> None:
         """Begin a run, or bring everything to the newest checkpoint of an old one."""
@@ -98,7 +109,6 @@ class Session:
 
         run, trainer = self.run_directory, self.trainer
         trainer.tell("message", f"run {run.path}")
-        checkpoint.sweep(run.path / "checkpoints")
         found, complaints = checkpoint.newest_valid(run.path / "checkpoints")
         for complaint in complaints:
             trainer.tell("message", f"warning: {complaint}")
@@ -123,6 +133,7 @@ class Session:
 
     def resume(self, found: Path) -> None:
         """Go back to a checkpoint of this run."""
+        from dlx.commands.loading import Loaded
         from dlx.saver import unpack
         from dlx.yaml_reader import parse
 
@@ -130,6 +141,7 @@ class Session:
         old, _ = parse(files["config.yaml"].decode(), str(found / "config.yaml"))
         if changed := [key for key in differences(old, self.config) if not key.startswith(FREE)]:
             raise UsageError(f"{self.run_directory.path}: to resume, the experiment must stay as it was; changed: {'; '.join(changed)}")
+        Loaded(found, files).check_facts(self.saver.facts)
         unpack(self.trainer, files)
         self.saver.return_to(self.trainer, found)
         self.run_directory.truncate_metrics(self.trainer.step)
@@ -141,9 +153,12 @@ class Session:
         """Draw the curves; a failure to draw is no failure of the run."""
         from dlx.plots import curves
 
-        figure = curves(self.run_directory.read_metrics())
-        if figure is not None:
-            self.trainer.tell("picture", self.trainer.step, "curves", figure)
+        try:
+            figure = curves(self.run_directory.read_metrics())
+            if figure is not None:
+                self.trainer.tell("picture", self.trainer.step, "curves", figure)
+        except Exception as error:
+            self.trainer.tell("message", f"warning: the curves could not be drawn: {error}")
 
     def summary(self) -> dict[str, Any]:
         """Tell what came of it."""

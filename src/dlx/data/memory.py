@@ -49,7 +49,7 @@ class Memory(Source):
 
     def splits(self) -> list[str]:
         """List the splits that have samples, the training split first."""
-        return sorted(self.data, key=lambda split: ("train", "val", "test").index(split))
+        return sorted(self.data, key=lambda split: {"train": 0, "val": 1, "test": 2}.get(split, 3))
 
     def train(self, actor: Any = None) -> Iterator[Batch]:
         """Yield the batches from the present position to the end of the epoch.

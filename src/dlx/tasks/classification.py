@@ -83,6 +83,7 @@ class Classification(Task):
 
     def verify(self, batch: Batch) -> None:
         """Refuse a model whose output is not one row of logits a sample."""
+        self.refuse_unread(batch)
         output, size = self.run(batch), len(batch["input"])
         fits = output.ndim == 2 and output.shape[-1] in ({self.num_classes, 1} if self.num_classes == 2 else {self.num_classes})
         if not fits:

@@ -67,6 +67,7 @@ class Regression(Task):
 
     def verify(self, batch: Batch) -> None:
         """Refuse a model whose output is not one row of values a sample."""
+        self.refuse_unread(batch)
         output = self.run(batch)
         if tuple(output.shape[1:]) != (self.num_outputs,):
             given = f"{output.shape[-1]} values" if output.ndim == 2 else f"an output of shape {tuple(output.shape[1:])}"

@@ -1,0 +1,186 @@
+"""Kill training at random moments, resume it, and compare with a training that was left alone, byte for byte.
+
+    python benchmarks/kill_resume.py [--kills 20] [--seed 0] [--keep FOLDER]
+
+Every round starts the same experiment in a new folder of runs, sends it SIGKILL, goes on with `--resume`, often kills that
+too, and lets the last process finish. The moments are spread over a process's whole life: while it starts, between the
+making of the run's directory and the first checkpoint, at any time of training, and in the middle of saves. The final
+weights, the optimizer's state, what `best` points to and every line of metrics.jsonl (but the clock) must be the same.
+Exits with 1 on any difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+CONFIG = """\
+task: classification
+data: {name: digits, form: row, batch_size: 32}
+model:
+  name: sequential
+  layers:
+    - dense: {size: 64, activation: relu}
+    - batch_norm
+    - dropout: 0.3
+    - dense: num_classes
+optimizer: {name: adam, lr: 0.01, weight_decay: 0.0001}
+schedule: {name: cosine, warmup: 20}
+epochs: 20
+trainer: {accumulate: 2, ema: 0.95, clip_norm: 1.0, save_every: 7, log_every: 5, keep: 2}
+"""
+FILES = ("model.safetensors", "optimizer.safetensors", "training.safetensors")
+NAME = "run"
+
+
+class Training:
+    """One process of `dlx train`, begun or resumed in a folder of runs."""
+
+    def __init__(self, folder: Path, resume: bool) -> None:
+        self.run, self.begun = folder / "runs" / NAME, time.monotonic()
+        command = [sys.executable, "-m", "dlx", "train", str(folder.parent / "config.yaml"), "--name", NAME]
+        command += ["--runs", str(folder / "runs"), *(["--resume"] if resume else [])]
+        self.errors = (folder / "stderr.txt").open("ab")
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.errors)
+        self.lines = self.written()
+
+    def written(self) -> int:
+        """Tell the size and the age of metrics.jsonl in one number that changes with every line."""
+        path = self.run / "metrics.jsonl"
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    def until(self, condition: Callable[[], bool], pause: float = 0.0005) -> None:
+        """Wait for a condition, or the process's end."""
+        while self.process.poll() is None and not condition():
+            time.sleep(pause)
+
+    def kill(self) -> str:
+        """Send SIGKILL and tell when it came."""
+        alive = self.process.poll() is None
+        self.process.kill()
+        self.finish()
+        return f"{time.monotonic() - self.begun:.2f} s, {self.place()}" if alive else "had ended"
+
+    def place(self) -> str:
+        """Tell how far training was: the newest checkpoint, and a save that was under way."""
+        names = sorted(p.name for p in (self.run / "checkpoints").glob("step-*")) if self.run.exists() else []
+        partial = [p.name for p in (self.run / "checkpoints").glob(".*")] if self.run.exists() else []
+        stage = names[-1] if names else "no checkpoint" if self.run.exists() else "no run directory"
+        return stage + "".join(f" + {name}" for name in partial)
+
+    def finish(self) -> int:
+        """Wait for the process's end."""
+        code = self.process.wait()
+        self.errors.close()
+        return code
+
+
+def while_starting(training: Training, draw: random.Random, start: float, life: float) -> None:
+    """Any time before the first line."""
+    delay = draw.uniform(0, start)
+    training.until(lambda: time.monotonic() - training.begun > delay)
+
+
+def while_making(training: Training, draw: random.Random, start: float, life: float) -> None:
+    """Some milliseconds from the making of the run's directory on."""
+    training.until(training.run.exists, 0)
+    time.sleep(draw.choice([0, 0.0002, 0.001, 0.003, 0.01, 0.03]))
+
+
+def while_training(training: Training, draw: random.Random, start: float, life: float) -> None:
+    """Any time between the first new line and the end."""
+    delay = draw.uniform(0, life)
+    training.until(lambda: training.written() != training.lines)
+    begun = time.monotonic()
+    training.until(lambda: time.monotonic() - begun > delay)
+
+
+def while_saving(training: Training, draw: random.Random, start: float, life: float) -> None:
+    """When a checkpoint is half written, replaced or removed."""
+    while_training(training, draw, start, life * 0.8)
+    folder = training.run / "checkpoints"
+    training.until(lambda: any(name.name.startswith(".") for name in folder.glob(".*")), 0)
+    time.sleep(draw.choice([0, 0, 0.0005, 0.002]))
+
+
+MOMENTS = (while_training, while_saving, while_starting, while_making)
+
+
+def fingerprint(run: Path) -> dict[str, bytes]:
+    """Read all that must be the same: the lines but for the clock, and the checkpoints' tensors."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    found = {"metrics.jsonl": json.dumps([{k: v for k, v in line.items() if k != "seconds"} for line in lines]).encode()}
+    for name in ("last", "best"):
+        folder = run / "checkpoints" / name
+        found |= {f"{name} step": folder.resolve().name.encode()}
+        found |= {f"{name}/{file}": (folder / file).read_bytes() for file in FILES}
+    state = json.loads((run / "checkpoints" / "last" / "state.json").read_text())
+    found["last/state.json"] = json.dumps({k: v for k, v in state.items() if k != "seconds"}).encode()
+    found["status"] = json.loads((run / "status.json").read_text())["state"].encode()
+    found["left behind"] = json.dumps(sorted(p.name for p in (run / "checkpoints").iterdir())).encode()
+    return found
+
+
+def round_of_kills(folder: Path, moment: Callable, draw: random.Random, start: float, life: float) -> list[str]:
+    """Train with one kill at a moment, and up to two more of any kind; tell when they came."""
+    folder.mkdir()
+    kills: list[str] = []
+    for resume, chosen in enumerate([moment, *draw.choices(MOMENTS, k=draw.choice([0, 0, 1, 2]))]):
+        training = Training(folder, bool(resume))
+        chosen(training, draw, start, life)
+        kills.append(training.kill())
+    code = Training(folder, True).finish()
+    if code:
+        kills.append(f"EXIT {code}: {(folder / 'stderr.txt').read_text().strip().splitlines()[-1]}")
+    return kills
+
+
+def main() -> None:
+    """Run the rounds and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="rounds")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="folder to work in, and to leave for inspection")
+    options = parser.parse_args()
+    work = options.keep or Path(tempfile.mkdtemp(prefix="kill_resume"))
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "config.yaml").write_text(CONFIG)
+    (work / "alone").mkdir()
+    training = Training(work / "alone", False)
+    training.until(lambda: training.written() != training.lines)
+    start = time.monotonic() - training.begun
+    if code := training.finish():
+        sys.exit(f"training ended with {code}: {(work / 'alone' / 'stderr.txt').read_text()}")
+    life = time.monotonic() - training.begun - start
+    wanted = fingerprint(training.run)
+    lines = len((training.run / "metrics.jsonl").read_text().splitlines())
+    print(f"left alone: first line after {start:.1f} s, {life:.1f} s more to the end, {lines} lines", flush=True)
+    draw, failures = random.Random(options.seed), 0
+    for number in range(options.kills):
+        moment, folder = MOMENTS[number % len(MOMENTS)], work / f"round-{number:02}"
+        kills = round_of_kills(folder, moment, draw, start, life)
+        different = ["no end"] if "EXIT" in kills[-1] else []
+        if not different:
+            found = fingerprint(folder / "runs" / NAME)
+            different = [key for key in wanted if found[key] != wanted[key]]
+        failures += bool(different)
+        outcome = f"DIFFERENT: {', '.join(different)}" if different else "the same"
+        print(f"{number + 1:3} {moment.__name__:15} {outcome:10} killed at {'; '.join(kills)}", flush=True)
+        if not different and not options.keep:
+            shutil.rmtree(folder)
+    print(f"{options.kills} rounds, {failures} with a difference" + (f"; see {work}" if failures or options.keep else ""))
+    if not failures and not options.keep:
+        shutil.rmtree(work)
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()
