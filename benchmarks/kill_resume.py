@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -50,12 +51,11 @@ class Training:
         command += ["--runs", str(folder / "runs"), *(["--resume"] if resume else [])]
         self.errors = (folder / "stderr.txt").open("ab")
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.errors)
-        self.lines = self.written()
 
     def written(self) -> int:
-        """Tell the size and the age of metrics.jsonl in one number that changes with every line."""
+        """Tell the size of metrics.jsonl."""
         path = self.run / "metrics.jsonl"
-        return path.stat().st_mtime_ns if path.exists() else 0
+        return path.stat().st_size if path.exists() else 0
 
     def until(self, condition: Callable[[], bool], pause: float = 0.0005) -> None:
         """Wait for a condition, or the process's end."""
@@ -83,31 +83,33 @@ class Training:
         return code
 
 
-def while_starting(training: Training, draw: random.Random, start: float, life: float) -> None:
-    """Any time before the first line."""
-    delay = draw.uniform(0, start)
-    training.until(lambda: time.monotonic() - training.begun > delay)
+def while_starting(training: Training, draw: random.Random, start: float, size: int) -> None:
+    """Any time before the first new line."""
+    delay, before = draw.uniform(0, start), training.written()
+    training.until(lambda: time.monotonic() - training.begun > delay or training.written() > before)
 
 
-def while_making(training: Training, draw: random.Random, start: float, life: float) -> None:
-    """Some milliseconds from the making of the run's directory on."""
-    training.until(training.run.exists, 0)
+def while_making(training: Training, draw: random.Random, start: float, size: int) -> None:
+    """Some milliseconds from the making of the run's directory on, or, of a resumed run, from taking it."""
+    lock = training.run / ".lock"
+    before = lock.stat().st_mtime_ns if lock.exists() else 0
+    training.until(lambda: lock.exists() and lock.stat().st_mtime_ns > before if before else training.run.exists(), 0)
     time.sleep(draw.choice([0, 0.0002, 0.001, 0.003, 0.01, 0.03]))
 
 
-def while_training(training: Training, draw: random.Random, start: float, life: float) -> None:
-    """Any time between the first new line and the end."""
-    delay = draw.uniform(0, life)
-    training.until(lambda: training.written() != training.lines)
-    begun = time.monotonic()
-    training.until(lambda: time.monotonic() - begun > delay)
+def while_training(training: Training, draw: random.Random, start: float, size: int) -> None:
+    """Some milliseconds after any of the lines that are left to be written."""
+    target = draw.randint(min(training.written(), size - 1), size - 1)
+    training.until(lambda: training.written() > target)
+    time.sleep(draw.uniform(0, 0.04))
 
 
-def while_saving(training: Training, draw: random.Random, start: float, life: float) -> None:
+def while_saving(training: Training, draw: random.Random, start: float, size: int) -> None:
     """When a checkpoint is half written, replaced or removed."""
-    while_training(training, draw, start, life * 0.8)
+    target = draw.randint(min(training.written(), size * 9 // 10), size * 9 // 10)
+    training.until(lambda: training.written() > target)
     folder = training.run / "checkpoints"
-    training.until(lambda: any(name.name.startswith(".") for name in folder.glob(".*")), 0)
+    training.until(lambda: any(name.startswith(".") for name in os.listdir(folder)), 0)
     time.sleep(draw.choice([0, 0, 0.0005, 0.002]))
 
 
@@ -129,13 +131,13 @@ def fingerprint(run: Path) -> dict[str, bytes]:
     return found
 
 
-def round_of_kills(folder: Path, moment: Callable, draw: random.Random, start: float, life: float) -> list[str]:
+def round_of_kills(folder: Path, moment: Callable, draw: random.Random, start: float, size: int) -> list[str]:
     """Train with one kill at a moment, and up to two more of any kind; tell when they came."""
     folder.mkdir()
     kills: list[str] = []
     for resume, chosen in enumerate([moment, *draw.choices(MOMENTS, k=draw.choice([0, 0, 1, 2]))]):
         training = Training(folder, bool(resume))
-        chosen(training, draw, start, life)
+        chosen(training, draw, start, size)
         kills.append(training.kill())
     code = Training(folder, True).finish()
     if code:
@@ -155,18 +157,21 @@ def main() -> None:
     (work / "config.yaml").write_text(CONFIG)
     (work / "alone").mkdir()
     training = Training(work / "alone", False)
-    training.until(lambda: training.written() != training.lines)
+    training.until(lambda: training.written() > 0)
     start = time.monotonic() - training.begun
     if code := training.finish():
         sys.exit(f"training ended with {code}: {(work / 'alone' / 'stderr.txt').read_text()}")
-    life = time.monotonic() - training.begun - start
+    size = training.written()
     wanted = fingerprint(training.run)
     lines = len((training.run / "metrics.jsonl").read_text().splitlines())
-    print(f"left alone: first line after {start:.1f} s, {life:.1f} s more to the end, {lines} lines", flush=True)
+    print(
+        f"left alone: first of {lines} lines after {start:.1f} s, end after {time.monotonic() - training.begun:.1f} s",
+        flush=True,
+    )
     draw, failures = random.Random(options.seed), 0
     for number in range(options.kills):
         moment, folder = MOMENTS[number % len(MOMENTS)], work / f"round-{number:02}"
-        kills = round_of_kills(folder, moment, draw, start, life)
+        kills = round_of_kills(folder, moment, draw, start, size)
         different = ["no end"] if "EXIT" in kills[-1] else []
         if not different:
             found = fingerprint(folder / "runs" / NAME)

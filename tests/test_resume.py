@@ -1,9 +1,10 @@
 """Training that was stopped anywhere and resumed equals training that was left alone, bit for bit."""
 
 import pytest
-from training import IRIS, Kept, differing
+import torch
 
 from dlx import snapshot
+from training import IRIS, Kept, differing
 
 # 90 rows in batches of 16, two to a step: 3 steps an epoch, the last one of 26 rows.
 OPTIMIZERS = {
@@ -16,7 +17,7 @@ OPTIMIZERS = {
     "adadelta": "adadelta",
     "adamax": "adamax",
     "radam": "{name: radam, lr: 0.01}",
-    "groups": "{name: adam, lr: 0.01, groups: {'0.*': {lr: 0.001}}}",
+    "groups": "{name: adam, lr: 0.01, groups: {'0_dense.*': {lr: 0.001}}}",
 }
 WAYS = {
     "plain": [],
@@ -86,10 +87,10 @@ def test_the_saved_state_holds_the_best_one_that_waited():
 
 
 def test_states_of_tensors_that_share_memory_are_saved_whole():
-    import torch
-
     whole = torch.arange(6.0)
-    kept = snapshot.unpack_tensors(snapshot.pack_tensors({"whole": whole, "part": whole[:2], "again": whole, "none": whole[:0]}))
+    kept = snapshot.unpack_tensors(
+        snapshot.pack_tensors({"whole": whole, "part": whole[:2], "again": whole, "none": whole[:0]})
+    )
     assert {name: value.tolist() for name, value in kept.items()} == {
         "whole": whole.tolist(),
         "part": [0.0, 1.0],

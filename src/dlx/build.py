@@ -12,7 +12,7 @@ from torch import nn
 from dlx import registry
 from dlx.core import Metric, Processor, Schedule, Source, Task
 from dlx.device import Device
-from dlx.errors import ConfigError, Fault, Misfit, Path, unknown
+from dlx.errors import ConfigError, Fault, Misfit, Path, meant, nearest, unknown, with_article
 from dlx.evaluator import evaluating
 from dlx.optimizers import groups
 from dlx.registry import Registry, Signature, check, signature
@@ -45,7 +45,7 @@ class Component:
         return {"name": self.name, **self.choices}
 
 
-class at:  # noqa: N801 - reads as a word
+class at:
     """Turns a Misfit raised inside into a ConfigError at the section's path."""
 
     def __init__(self, path: Path) -> None:
@@ -92,10 +92,7 @@ class Planner:
         """Check one component, written as a name or as a mapping with a name."""
         given = {"name": value} if isinstance(value, str) else value
         if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-            near = [Fault((*path, k), unknown("key", k, ["name"])) for k in given if isinstance(given, dict) and k != "name"]
-            known = {"name"} | {key for s in kind.signatures.values() for key in s.choices} | set(options.choices)
-            self.faults += [f for f in near if f.path[-1] not in known]
-            self.faults.append(Fault(path, f"wants the name of a {kind.kind}: {', '.join(kind.names())}"))
+            self._nameless(kind, given, path, options)
             return None
         choices = {k: v for k, v in given.items() if k != "name"}
         name_path = (*path, "name") if isinstance(value, dict) else path
@@ -108,13 +105,32 @@ class Planner:
         self.faults += [_with_name(f, path, both) for f in faults]
         return Component(kind, given["name"], checked, path)
 
+    def _nameless(self, kind: Registry, given: Any, path: Path, options: Signature) -> None:
+        """Tell that a component has no name, and which of its keys nothing of its kind takes."""
+        if isinstance(given, dict):
+            keys = list(dict.fromkeys(key for name in kind.names() for key in kind.signatures[name].choices))
+            known = ["name", *keys, *options.choices]
+            for key in given:
+                if key in kind.names():
+                    self.faults.append(Fault((*path, key), f"unknown key; write {{name: {key}, ...}}"))
+                elif key not in known:
+                    near = meant(nearest(key, known)) or f"no {kind.kind} takes it"
+                    self.faults.append(Fault((*path, key), f"unknown key; {near}"))
+        here = (*path, "name") if isinstance(given, dict) and "name" in given else path
+        self.faults.append(Fault(here, f"wants the name of {with_article(kind.kind)}: {', '.join(kind.names())}"))
+
     def parts(self, kind: Registry, section: str, default: Any) -> dict[str, Component | None]:
         """Check a section that is one component, or one for each part of the model."""
         value = self.values.get(section, default)
-        whole = isinstance(value, str) or "name" in value or not value
-        if whole or not all(isinstance(v, dict) and "name" in v or v in kind.names() for v in value.values()):
+        if isinstance(value, str) or not value or any(self._is_key(kind, section, key) for key in value):
             return {"": self.component(kind, value, (section,), OPTIONS[section])}
         return {part: self.component(kind, v, (section, part), OPTIONS[section]) for part, v in value.items()}
+
+    def _is_key(self, kind: Registry, section: str, key: str) -> bool:
+        """Tell whether a key of an optimizer's or schedule's section is a setting, if misspelt, and no part of a model."""
+        value = self.values[section][key]
+        is_component = isinstance(value, dict) or value in kind.names()
+        return not is_component or key in ("name", *OPTIONS[section].choices) or nearest(key, ["name"]) == ["name"]
 
     def components(self, kind: Registry, section: str, default: list[str] | None) -> list[Component | None] | None:
         """Check a list of components; None stays None."""
@@ -171,7 +187,10 @@ def plan(spec: Spec, inference: bool = False) -> Plan:
 def _check_groups(planner: Planner, optimizers: Mapping[str, Component | None]) -> None:
     for component in filter(None, optimizers.values()):
         wanted = component.registry.signatures[component.name].choices
-        for pattern, settings in component.choices.get("groups", {}).items():
+        given = component.choices.get("groups", {})
+        for pattern, settings in given.items() if isinstance(given, dict) else ():
+            if not isinstance(settings, dict):
+                continue  # told already
             optional = {n: type(p)(n, p.annotation, None) for n, p in wanted.items()}
             _, faults = check(Signature({}, optional), settings, (*component.path, "groups", pattern))
             planner.faults += faults
@@ -217,7 +236,7 @@ def experiment(plan: Plan) -> Experiment:
             built = learner(plan, facts, data)
             verify(built, source, plan)
         except ConfigError as error:
-            faults = error.faults + faults
+            faults = error.faults + [f for f in faults if f.path != ("metrics",)]  # those the task chose follow from this
         if faults:
             raise ConfigError(faults)
     except ConfigError as error:
@@ -299,19 +318,20 @@ def _optimizer(built: Experiment, component: Component, part: str) -> torch.opti
         if part:
             parts = dict(model.named_children())
             if part not in parts:
-                raise Misfit(f"the model has no part '{part}'; it has {', '.join(parts)}")
+                raise Misfit(unknown("part of the model", part, list(parts)))
             model = parts[part]
         make = registry.optimizers.get(component.name)
         try:
             return groups.construct(make, model, component.choices, built.device.device)
-        except ValueError as error:  # torch's own bounds, such as a negative lr
-            raise Misfit(str(error)) from None
+        except ValueError as error:  # torch's own bounds, such as a negative lr: its message ends with the value
+            key = [(k,) for k, v in component.choices.items() if str(error).endswith(f": {v}")]
+            raise Misfit(str(error), key[0] if len(key) == 1 else ()) from None
 
 
 def _schedules(plan: Plan, facts: Mapping[str, Any], parts: list[str]) -> dict[str, Schedule]:
     given = _parts(plan["schedule"])
     if stray := [p for p in given if p and p not in parts]:
-        raise ConfigError([Fault(("schedule", stray[0]), f"no optimizer for this part; there is {', '.join(parts)}")])
+        raise ConfigError([Fault(("schedule", stray[0]), unknown("part", stray[0], [p for p in parts if p]))])
     found = {}
     for part in parts:
         component = given.get(part) or given.get("")

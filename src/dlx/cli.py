@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -11,7 +12,8 @@ from typing import Annotated
 import typer
 
 from dlx import __version__
-from dlx.errors import DlxError, Interrupted
+from dlx.errors import DlxError, Interrupted, shown
+from dlx.spec import Typed
 
 app = typer.Typer(
     add_completion=True,
@@ -52,9 +54,9 @@ def _prepare(plugins: list[str] | None) -> None:
 
 
 def _with(overrides: list[str] | None, device: str | None, seed: int | None = None) -> list[str]:
-    """Write --device and --seed as the overrides that they are."""
-    more = [f"device.name={device}"] if device else []
-    return [*(overrides or []), *more, *([f"seed={seed}"] if seed is not None else [])]
+    """Write --device and --seed as the overrides that they are; faults name them as they were typed."""
+    more = [] if device is None else [Typed(f"device.name={json.dumps(device)}", f"--device {device}")]
+    return [*(overrides or []), *more, *([] if seed is None else [Typed(f"seed={seed}", f"--seed {seed}")])]
 
 
 @app.command()
@@ -73,6 +75,8 @@ def train(
     _prepare(plugin)
     from dlx.commands.train import train as run
 
+    if name is not None:  # the name is held to the same rule as one in the config
+        overrides = [*(overrides or []), Typed(f"name={json.dumps(name)}", f"--name {name}")]
     result = run(config, _with(overrides, device, seed), name=name, resume=resume, runs=runs, quiet=as_json)
     if as_json:
         typer.echo(json.dumps(result))
@@ -186,4 +190,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # every other reason a path is no file pathlib answers itself
+            raise
+        typer.echo(f"{shown(error.filename)}: {error.strerror}", err=True)
+        code = 2
     sys.exit(code)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from dlx.errors import Misfit
 
 Batch = Mapping[str, Any]  # names to tensors; docs/glossary.md lists the words
+INPUT_ONLY = ("input",)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Loss:
     """One quantity to descend, and how."""
 
@@ -50,6 +51,8 @@ class Task(nn.Module):
 
     def run(self, batch: Batch) -> Any:
         """Call the model on the words of the batch it reads."""
+        if self.words == INPUT_ONLY:  # by far the most common, and the hot path
+            return self.model(batch["input"])
         return self.model(**{word: batch[word] for word in self.words if word in batch})
 
     def refuse_unread(self, batch: Batch) -> None:
@@ -63,7 +66,7 @@ class Task(nn.Module):
 
     def losses(self, batch: Batch) -> Iterator[Loss]:
         """Yield losses in the order they are descended; each is stepped before the next line runs."""
-        yield self(batch)
+        yield self.forward(batch)
 
     def predict(self, batch: Batch) -> Batch:
         """Answer a batch; shapes are in docs/glossary.md."""

@@ -110,9 +110,16 @@ def unknown(kind: str, word: str, choices: Sequence[str]) -> str:
 
 def shown(value: Any) -> str:
     """Write a value as YAML would have it, cut short where it is long."""
-    words = {None: "null", True: "true", False: "false"}
-    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    text = _flow(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else "null" if value is None else repr(value)
 
 
 def with_article(noun: str) -> str:

@@ -9,7 +9,9 @@ import inspect
 import json
 import os
 import pkgutil
+import re
 import sys
+import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
-from dlx.errors import Fault, Misfit, Path, UsageError, nearest, unknown
+from dlx.errors import DlxError, Fault, Misfit, Path, UsageError, meant, nearest, shown, unknown
 
 REQUIRED = inspect.Parameter.empty
 
@@ -50,6 +52,10 @@ class ExistingPath:
             return full, [Fault(path, f"no file or folder {full}")]
         return full, []
 
+    def describe(self) -> str:
+        """Say what is wanted."""
+        return "file or folder"
+
 
 DataPath = Annotated[str, ExistingPath()]
 
@@ -80,6 +86,7 @@ def _without_tensors(annotation: Any) -> Any:
 
 @cache
 def adapter(annotation: Any) -> Any:
+    """Make what checks values against a type strictly."""
     from pydantic import ConfigDict, TypeAdapter
 
     try:
@@ -108,8 +115,16 @@ def check(wanted: Signature, given: Mapping[str, Any], path: Path = ()) -> tuple
         elif parameter.default is REQUIRED:
             faults.append(Fault((*path, name), f"is missing: wants {describe(parameter.annotation)}"))
         else:
-            values[name] = parameter.default
+            values[name] = _default(parameter)
     return values, faults
+
+
+def _default(parameter: Parameter) -> Any:
+    """Give a default as the type it stands for: a foreign `weight_decay: float = 0` is 0.0."""
+    try:
+        return adapter(parameter.annotation).validate_json(json.dumps(parameter.default))
+    except (ValueError, TypeError):  # a default that the type itself would refuse
+        return parameter.default
 
 
 def check_value(annotation: Any, value: Any, path: Path) -> tuple[Any, list[Fault]]:
@@ -128,44 +143,76 @@ def check_value(annotation: Any, value: Any, path: Path) -> tuple[Any, list[Faul
 
 
 def _faults(annotation: Any, value: Any, errors: list[Any], path: Path) -> list[Fault]:
-    told: dict[Path, list[str]] = {}
+    told: dict[Path, list[Any]] = {}
     for error in errors:
-        inner = value
-        place = path
-        for step in error["loc"]:  # steps that name a branch of a union are not in the value
-            if isinstance(inner, (dict, list)) and (step in inner if isinstance(inner, dict) else isinstance(step, int)):
-                inner, place = inner[step], (*place, step)
-            elif error["type"] in ("missing", "extra_forbidden") and step == error["loc"][-1]:
-                place = (*place, step)
-        told.setdefault(place, []).append(_message(error, inner))
-    deepest = max(map(len, told))
-    return [Fault(p, _told(m, _not(value, path, p))) for p, m in told.items() if len(p) == deepest]
+        told.setdefault(_place(error, value, path), []).append(error)
+    # A union complains at its own place and within its branches: the innermost complaint says most.
+    inner = [p for p in told if not any(q[: len(p)] == p and len(q) > len(p) for q in told)]
+    return [Fault(p, _message(annotation, told[p], value, p[len(path) :])) for p in inner]
 
 
-def _told(messages: list[str], given: str) -> str:
-    text, _, hint = " or ".join(dict.fromkeys(messages)).partition("; ")
-    return text + given + ("; " + hint if hint else "")
+def _place(error: Any, value: Any, path: Path) -> Path:
+    """Find where pydantic's error lies; steps that name a branch of a union are not in the value."""
+    place = path
+    for step in error["loc"]:
+        if _holds(value, step):
+            value, place = value[step], (*place, step)
+        elif error["type"] in ("missing", "extra_forbidden") and step == error["loc"][-1]:
+            place = (*place, step)
+    return place
 
 
-def _message(error: Any, value: Any) -> str:
-    if error["type"] == "missing":
+def _holds(value: Any, step: Any) -> bool:
+    if isinstance(value, list):
+        return isinstance(step, int) and step < len(value)
+    return isinstance(value, dict) and step in value
+
+
+WISHES = {
+    "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number", "string_type": "text",
+    "bool_type": "true or false", "list_type": "a list", "tuple_type": "a list", "dict_type": "a mapping",
+    "none_required": "null", "finite_number": "a finite number", "literal_error": "{expected}",
+    "greater_than": "a number greater than {gt:g}", "greater_than_equal": "a number of at least {ge:g}",
+    "less_than": "a number less than {lt:g}", "less_than_equal": "a number of at most {le:g}",
+    "too_short": "at least {min_length} items", "too_long": "at most {max_length} items",
+    "string_too_short": "at least {min_length} characters", "string_too_long": "at most {max_length} characters",
+}  # fmt: skip
+
+
+def _message(annotation: Any, errors: list[Any], value: Any, steps: Path) -> str:
+    kinds = {error["type"] for error in errors}
+    if "missing" in kinds:
         return "is missing"
-    if error["type"] == "extra_forbidden":
-        return "unknown key"
-    if error["type"] == "literal_error":
-        options = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        near = nearest(value, options) if isinstance(value, str) else []
-        return f"wants {error['ctx']['expected']}" + (f"; did you mean {near[0]!r}" if near else "")
-    message = error["msg"].replace("Input should be", "wants").replace("a valid integer", "a whole number")
-    return message.replace("a valid ", "a ").replace(", unable to parse string as an integer", "")
-
-
-def _not(value: Any, start: Path, place: Path) -> str:
-    for step in place[len(start) :]:
-        if not isinstance(value, (dict, list)) or isinstance(value, dict) and step not in value:
-            return ""
+    if "extra_forbidden" in kinds:
+        return unknown("key", str(steps[-1]), _keys(adapter(annotation).json_schema(), value, steps[:-1]))
+    for step in steps:
         value = value[step]
-    return f", not {value!r}"
+    described = any(hasattr(marker, "describe") for marker in markers(annotation))
+    wishes = [describe(annotation)] if described and not steps else [_wish(error) for error in errors]
+    if "null" in wishes:  # `null` is said last, as in "a number or null"
+        wishes = [w for w in wishes if w != "null"] + ["null"]
+    options = [o for e in errors if e["type"] == "literal_error" for o in re.findall("'(.*?)'", e["ctx"]["expected"])]
+    near = nearest(value, options) if isinstance(value, str) else []
+    return f"wants {' or '.join(dict.fromkeys(wishes))}, not {shown(value)}" + (f"; {meant(near)}" if near else "")
+
+
+def _wish(error: Any) -> str:
+    known = WISHES.get(error["type"])
+    return known.format(**error.get("ctx", {})) if known else error["msg"].replace("Input should be ", "")
+
+
+def _keys(schema: Any, value: Any, steps: Path) -> list[str]:
+    """List the keys that a JSON schema names for the mapping at some steps into a value."""
+    found: list[Any] = [schema]
+    for step in [*steps, None]:
+        for one in found:  # grows as it goes: what a schema refers to counts for it
+            ref = one.get("$ref", "").rpartition("/")[2]
+            found += [*one.get("anyOf", []), *([schema["$defs"][ref]] if ref else [])]
+        if step is None:
+            return list(dict.fromkeys(key for one in found for key in one.get("properties", {})))
+        found = [one.get("properties", {}).get(step, one.get("items", one.get("additionalProperties"))) for one in found]
+        found = [one for one in found if isinstance(one, dict)]
+    raise AssertionError
 
 
 def describe(annotation: Any) -> str:
@@ -175,16 +222,28 @@ def describe(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         hooked = [m.describe() for m in annotation.__metadata__ if hasattr(m, "describe")]
-        return hooked[0] if hooked else describe(arguments[0])
+        return hooked[0] if hooked else describe(arguments[0]) + _bounds(annotation.__metadata__)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(dict.fromkeys(describe(a) for a in arguments))
     if origin is typing.Literal:
         return ", ".join(map(str, arguments))
-    if origin in (list, tuple, dict):
-        return f"{origin.__name__} of {', '.join(describe(a) for a in arguments if a is not ...)}"
+    if origin is dict:
+        return "mapping"
+    if origin in (list, tuple):
+        return f"list of {', '.join(describe(a) for a in arguments if a is not ...)}"
     return {"int": "whole number", "float": "number", "str": "text", "bool": "true or false"}.get(
         getattr(annotation, "__name__", ""), getattr(annotation, "__name__", str(annotation))
     )
+
+
+BOUNDS = {"gt": " greater than {:g}", "ge": " of at least {:g}", "lt": " less than {:g}", "le": " of at most {:g}"}
+
+
+def _bounds(metadata: Iterable[Any]) -> str:
+    """Write the bounds of a number; pydantic's Field keeps them in a list of its own."""
+    marks = [inner for m in metadata for inner in (getattr(m, "metadata", None) or [m])]
+    told = [text.format(getattr(m, key)) for m in marks for key, text in BOUNDS.items() if hasattr(m, key)]
+    return " and".join(told)
 
 
 class Registry:
@@ -240,7 +299,7 @@ class Registry:
             elif fact.name in facts:
                 given[fact.name] = facts[fact.name]
             elif fact.default is REQUIRED:
-                offered = ", ".join(sorted(f for f in facts if f != "seed"))
+                offered = ", ".join(sorted(f for f in facts if f not in ("seed", "model")))
                 raise Misfit(f"{self.kind} '{name}' needs the fact '{fact.name}'; {source} offers {offered}")
         return constructor(**given, **choices)
 
@@ -249,7 +308,10 @@ class Registry:
 def load_entry_points() -> None:
     """Import what installed packages offer under the entry point group `dlx.plugins`."""
     for entry in importlib.metadata.entry_points(group="dlx.plugins"):
-        entry.load()
+        try:
+            entry.load()
+        except Exception as error:
+            raise DlxError(f"the installed plugin '{entry.name}' ({entry.value}) fails: {_reason(error)}") from error
 
 
 def load_plugin(file: str) -> None:
@@ -259,7 +321,23 @@ def load_plugin(file: str) -> None:
     if not os.path.isfile(file) or described is None or described.loader is None:
         raise UsageError(f"--plugin: no Python file {file}")
     module = sys.modules[name] = importlib.util.module_from_spec(described)
-    described.loader.exec_module(module)
+    before = {kind: set(known.entries) for kind, known in REGISTRIES.items()}
+    try:
+        described.loader.exec_module(module)
+        for kind, known in REGISTRIES.items():  # a name that dlx has too shows only when dlx's own are imported
+            if set(known.entries) - before[kind]:
+                known.names()
+    except DlxError:
+        raise
+    except Exception as error:
+        raise UsageError(f"--plugin {file}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Say what an exception of somebody's file is, and the line of the file it came from."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f" ({last.filename}:{last.lineno})"
+    return f"{type(error).__name__}: {error}{'' if isinstance(error, SyntaxError) else place}"
 
 
 models = Registry("model", "dlx.models")
@@ -271,4 +349,6 @@ metrics = Registry("metric", "dlx.metrics")
 optimizers = Registry("optimizer", "dlx.optimizers")
 schedules = Registry("schedule", "dlx.schedules")
 loggers = Registry("logger", "dlx.loggers")
-REGISTRIES = {r.kind: r for r in (models, layers, tasks, sources, processors, metrics, optimizers, schedules, loggers)}
+augmentations = Registry("augmentation", "dlx.augmentation")
+_all = (models, layers, tasks, sources, processors, metrics, optimizers, schedules, loggers, augmentations)
+REGISTRIES = {r.kind: r for r in _all}

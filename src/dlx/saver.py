@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from dlx import checkpoint, snapshot, yaml_reader
 from dlx.core import Processor
 from dlx.trainer import Trainer
@@ -18,8 +20,7 @@ def pack(trainer: Trainer, config: str, facts: Mapping[str, Any], processor: Pro
     model.safetensors holds the weights that evaluations used; with a moving average those under training are in
     training.safetensors.
     """
-    names = {parameter: name for name, parameter in trainer.task.named_parameters()}
-    optimizer, values = snapshot.pack_optimizers(trainer.optimizers, names)
+    optimizer, values = snapshot.pack_optimizers(trainer.optimizers, _names(trainer))
     weights = trainer.task.state_dict()
     files = {"optimizer.safetensors": snapshot.pack_tensors(optimizer)}
     if trainer.average:
@@ -49,17 +50,22 @@ def unpack(trainer: Trainer, files: Mapping[str, bytes]) -> None:
         trainer.average.load(weights)
         weights = snapshot.unpack_tensors(files["training.safetensors"])
     snapshot.load_module(trainer.task, weights)
-    names = {parameter: name for name, parameter in trainer.task.named_parameters()}
     tensors = snapshot.unpack_tensors(files["optimizer.safetensors"])
-    snapshot.unpack_optimizers(trainer.optimizers, names, tensors, state["optimizer"])
+    snapshot.unpack_optimizers(trainer.optimizers, _names(trainer), tensors, state["optimizer"])
     trainer.load_state_dict(state)
     trainer.device.set_random_state(snapshot.unpack_random(state["random"]))
+
+
+def _names(trainer: Trainer) -> dict[Tensor, str]:
+    return {parameter: name for name, parameter in trainer.task.named_parameters()}
 
 
 class Saver:
     """Saves a trainer's checkpoints in a folder, and keeps the best one and the newest few."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], processor: Processor | None, keep: int) -> None:
+    def __init__(
+        self, folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], processor: Processor | None, keep: int
+    ) -> None:
         self.folder, self.facts, self.processor, self.keep = folder, facts, processor, keep
         self.config = yaml_reader.dump(config)
 
@@ -75,6 +81,10 @@ class Saver:
             checkpoint.point(self.folder, "last", target)
             if name == best:
                 checkpoint.point(self.folder, "best", target)
+        self.prune(best)
+
+    def prune(self, best: str) -> None:
+        """Remove all checkpoints but the best and the newest few."""
         for old in checkpoint.steps(self.folder)[self.keep :]:
             if old.name != best:
                 checkpoint.remove(old)
@@ -85,6 +95,7 @@ class Saver:
         for newer in newest_first[: newest_first.index(resumed)]:
             checkpoint.remove(newer)
         checkpoint.point(self.folder, "last", resumed)
-        best = self.folder / checkpoint.step_name(trainer.best["step"]) if trainer.best else None
-        if best and best.is_dir():
-            checkpoint.point(self.folder, "best", best)
+        best = checkpoint.step_name(trainer.best["step"]) if trainer.best else ""
+        if best and (self.folder / best).is_dir():
+            checkpoint.point(self.folder, "best", self.folder / best)
+        self.prune(best)  # the process may have been killed before it did

@@ -98,8 +98,9 @@ class Stepper:
             raise NonFinite(f"{_named(loss.part)} is {value}{_samples(group)}")
         weight = float(loss.weight)
         _add(totals, f"loss/{loss.part}" if loss.part else "loss", value, weight)
-        for name, number in loss.scalars.items():
-            _add(totals, name, float(number), weight)
+        if loss.scalars:
+            for name, number in loss.scalars.items():
+                _add(totals, name, float(number), weight)
 
 
 def _add(totals: Totals, name: str, value: float, weight: float) -> None:

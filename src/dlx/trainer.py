@@ -64,7 +64,7 @@ class Trainer:
         self.stepper = Stepper(task, optimizers, device, clip_norm)
         self.average = MovingAverage(task, ema) if ema else None
         self.base_lr = {part: [g["lr"] for g in o.param_groups] for part, o in optimizers.items()}
-        self.factor = {part: 1.0 for part in optimizers}
+        self.factor = dict.fromkeys(optimizers, 1.0)
         self.monitor, self.higher_is_better = monitor, True
         self.loggers: Sequence[Logger] = ()
         self.take: Callable[[Trainer], Any] = lambda trainer: None  # the state as it is now, to be saved
@@ -161,8 +161,9 @@ class Trainer:
         """Compare the monitored number with the best so far; of equals, the smaller loss is better."""
         assert self.monitor
         value, loss = scalars[self.monitor], scalars.get("loss", 0.0)
-        if not math.isfinite(value):
-            raise NonFinite(f"step {self.step}: the validation {self.monitor} is {value}")
+        for name, number in ((self.monitor, value), ("loss", loss)):
+            if not math.isfinite(number):
+                raise NonFinite(f"step {self.step}: the validation {name} is {number}")
         sign = 1 if self.higher_is_better else -1
         better = self.best is None or (sign * value, -loss) > (sign * self.best["value"], -self.best["loss"])
         if better:
@@ -188,7 +189,8 @@ class Trainer:
                 raise Misfit(f"no number '{self.monitor}'; {hint}", ("trainer", "monitor"))
             self.higher_is_better = found.higher_is_better[self.monitor]
         elif self.monitor or self.early_stopping:
-            raise Misfit("needs a validation split, and the data has none", ("trainer", "monitor" if self.monitor else "early_stopping"))
+            key = "monitor" if self.monitor else "early_stopping"
+            raise Misfit("needs a validation split, and the data has none", ("trainer", key))
         self.write()
 
     def set_learning_rates(self) -> None:
@@ -225,8 +227,11 @@ class Trainer:
         """See that the last step is saved and the best evaluation drawn, whatever came last."""
         self.write()
         self.tell("progress", self.step, self.total_steps)
-        for name, picture in self.best_found.pictures().items() if self.best_found else ():
-            self.tell("picture", self.step, f"val_{name}", picture)
+        try:
+            for name, picture in self.best_found.pictures().items() if self.best_found else ():
+                self.tell("picture", self.step, f"val_{name}", picture)
+        except Exception as error:  # all that matters is saved: a failure to draw is no failure of the run
+            self.tell("message", f"warning: the best evaluation could not be drawn: {error}")
 
     def tell(self, what: str, *arguments: Any) -> None:
         """Call a method of every logger."""

@@ -13,16 +13,18 @@ from dlx.errors import Path, dotted
 MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_INT = 1_000_000, 40, 100_000, 2**64
 CORE = {"tag:yaml.org,2002:" + kind for kind in ("null", "bool", "int", "float", "str", "map", "seq")}
 
+WORDS = {"int": "whole number of at most 64 bits", "float": "number", "bool": "true or false", "null": "null"}
+
 
 class YamlError(ValueError):
-    """Text that is no acceptable YAML; every line of the message begins with FILE:LINE:COLUMN.
+    """Text that is no acceptable YAML: faults as (FILE:LINE:COLUMN, message).
 
     `rest` holds values and places without what is at fault, where the text can be read on beyond it.
     """
 
-    def __init__(self, message: str, rest: tuple[Any, dict[Path, str]] | None = None) -> None:
-        super().__init__(message)
-        self.rest = rest
+    def __init__(self, faults: list[tuple[str, str]], rest: tuple[Any, dict[Path, str]] | None = None) -> None:
+        super().__init__("\n".join(f"{place} {message}" for place, message in faults))
+        self.faults, self.rest = faults, rest
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,13 +47,13 @@ def read(file: FilePath) -> tuple[Any, dict[Path, str]]:
         with file.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)
     except OSError as error:
-        raise YamlError(f"{file}: {error.strerror or error}") from None
+        raise YamlError([(f"{file}:", error.strerror or str(error))]) from None
     if len(raw) > MAX_BYTES:
-        raise YamlError(f"{file}: more than {MAX_BYTES:,} bytes, the most a config may have")
+        raise YamlError([(f"{file}:", f"more than {MAX_BYTES:,} bytes, the most a config may have")])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise YamlError(f"{file}: not UTF-8 at byte {error.start}") from None
+        raise YamlError([(f"{file}:", f"not UTF-8 at byte {error.start}")]) from None
     return _Reader(str(file)).read(text)
 
 
@@ -66,12 +68,12 @@ class _Reader:
     def __init__(self, file: str, place: str = "", root: Path = ()) -> None:
         self.file, self.fixed, self.root = file, place, root
         self.nodes, self.places = 0, dict[Path, str]()
-        self.faults: list[str] = []
+        self.faults: list[tuple[str, str]] = []
 
     def read(self, text: str) -> tuple[Any, dict[Path, str]]:
         values = self.values(text)
         if self.faults:
-            raise YamlError("\n".join(self.faults), (values, self.places))
+            raise YamlError(self.faults, (values, self.places))
         return values, self.places
 
     def values(self, text: str) -> Any:
@@ -79,11 +81,11 @@ class _Reader:
             node = _Loader(text).get_single_node()
         except yaml.MarkedYAMLError as error:
             message = ", ".join(part for part in (error.context, error.problem) if part)
-            raise YamlError(f"{self.place(error.problem_mark or error.context_mark)} {message}") from None
+            raise YamlError([(self.place(error.problem_mark or error.context_mark), message)]) from None
         except yaml.reader.ReaderError as error:
             before = text[: error.position]  # type: ignore[has-type]
             place = self.fixed or f"{self.file}:{before.count(chr(10)) + 1}:{error.position - before.rfind(chr(10))}"
-            raise YamlError(f"{place} the character {chr(error.character)!r} is not allowed") from None
+            raise YamlError([(place, f"the character {chr(error.character)!r} is not allowed")]) from None
         except RecursionError:
             raise self.too_deep(None) from None
         return None if node is None else self.value(node, (), 0)
@@ -93,17 +95,17 @@ class _Reader:
 
     def note(self, node: yaml.Node, path: Path, message: str) -> None:
         key = dotted((*self.root, *path))
-        self.faults.append(f"{self.place(node.start_mark)} {key + ': ' if key else ''}{message}")
+        self.faults.append((self.place(node.start_mark), f"{key + ': ' if key else ''}{message}"))
 
     def too_deep(self, mark: Any) -> YamlError:
-        return YamlError(f"{self.place(mark)} nested deeper than {MAX_DEPTH} (does an alias hold itself?)")
+        return YamlError([(self.place(mark), f"nested deeper than {MAX_DEPTH} (does an alias hold itself?)")])
 
     def value(self, node: yaml.Node, path: Path, depth: int) -> Any:
         self.nodes += 1
         if depth > MAX_DEPTH:
             raise self.too_deep(node.start_mark)
         if self.nodes > MAX_NODES:
-            raise YamlError(f"{self.place(node.start_mark)} more than {MAX_NODES:,} values once its aliases are followed")
+            raise YamlError([(self.place(node.start_mark), f"more than {MAX_NODES:,} values once its aliases are followed")])
         self.places.setdefault(path, self.place(node.start_mark))
         if not self.is_plain(node, path):
             return None
@@ -142,7 +144,7 @@ class _Reader:
         try:
             return text if kind == "str" else _typed(kind, text)
         except (ValueError, KeyError):
-            self.note(node, path, f"{text[:40]!r} is no {kind}{' of at most 64 bits' if kind == 'int' else ''}")
+            self.note(node, path, f"{text[:40]!r} is no {WORDS[kind]}")
             return None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+GIVEN = ("facts", "model", "params", "run", "quiet", "seed", "total_steps", "steps_per_epoch")  # they come from no data set
+
 
 def listing(kind: str) -> list[dict[str, Any]]:
     """Give name, summary and the facts needed of every component of a kind."""
@@ -14,7 +16,9 @@ def listing(kind: str) -> list[dict[str, Any]]:
         {
             "name": name,
             "summary": registry.summary(name),
-            "facts": [p.name for p in registry.signatures[name].facts.values() if p.default is REQUIRED and p.name != "facts"],
+            "facts": [
+                p.name for p in registry.signatures[name].facts.values() if p.default is REQUIRED and p.name not in GIVEN
+            ],
         }
         for name in registry.names()
     ]

@@ -1,86 +1,145 @@
-"""`dlx schema`: a JSON schema of configs, made from the signatures in the registries."""
+"""`dlx schema`: a JSON schema (draft 7) of configs, made from the signatures in the registries."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from dlx import build, registry
 from dlx.registry import REQUIRED, Registry, Signature, adapter, markers
+from dlx.spec import MOST
 from dlx.spec import REQUIRED as REQUIRED_SECTIONS
 
+Schema = dict[str, Any]
+HOME = "#/definitions/"
 
-def schema() -> dict[str, Any]:
+
+def schema() -> Schema:
     """Describe everything a config may say, for editors."""
-    definitions: dict[str, Any] = {}
-
-    def components(kind: Registry, options: Signature = build.NO_OPTIONS) -> dict[str, Any]:
-        names = kind.names()
-        long = []
-        for name in names:
-            wanted = kind.signatures[name]
-            choices = settings(Signature({}, {**wanted.choices, **options.choices}), definitions, name=name)
-            choices["description"] = kind.summary(name)
-            key = f"{kind.kind.replace(' ', '_')}-{name}"
-            definitions[key] = choices
-            long.append({"$ref": f"#/$defs/{key}"})
-        return {"anyOf": [{"enum": names}, *long]}
-
-    def per_part(one: dict[str, Any]) -> dict[str, Any]:
-        return {"anyOf": [one, {"type": "object", "not": {"required": ["name"]}, "minProperties": 1, "additionalProperties": one}]}
-
-    optimizer = components(registry.optimizers, build.OPTIONS["optimizer"])
-    schedule = components(registry.schedules, build.OPTIONS["schedule"])
-    whole = {"type": "integer", "minimum": 0}
+    tasks, data, models = registry.tasks, registry.sources, registry.models
+    optimizers, schedules = (registry.optimizers, build.OPTIONS["optimizer"]), (registry.schedules, build.OPTIONS["schedule"])
     properties = {
         "extends": {"type": "string", "description": "a config that this one is laid over"},
         "name": {"type": "string", "description": "name of the run; the file's own name unless given"},
-        "seed": {**whole, "description": "all randomness comes from it"},
-        "epochs": {**whole, "description": "passes over the training split"},
-        "steps": {**whole, "description": "updates, instead of epochs"},
-        "device": {"anyOf": [{"type": "string"}, settings(build.DEVICE, definitions)]},
-        "task": components(registry.tasks),
-        "data": components(registry.sources),
-        "model": components(registry.models),
-        "optimizer": per_part(optimizer),
-        "schedule": per_part(schedule),
-        "metrics": {"type": "array", "items": components(registry.metrics)},
-        "loggers": {"type": "array", "items": components(registry.loggers)},
-        "trainer": settings(build.TRAINER, definitions),
+        "seed": _count("seed", "all randomness comes from it"),
+        "epochs": _count("epochs", "passes over the training split"),
+        "steps": _count("steps", "updates, instead of epochs"),
+        "device": {"anyOf": [{"type": "string"}, settings(build.DEVICE)]},
+        "task": components(tasks),
+        "data": components(data),
+        "model": components(models),
+        "optimizer": per_part(components(*optimizers)),
+        "schedule": per_part(components(*schedules)),
+        "metrics": {"type": "array", "items": complete(registry.metrics)},
+        "loggers": {"type": "array", "items": complete(registry.loggers)},
+        "trainer": settings(build.TRAINER),
     }
-    return {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "dlx experiment",
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-        # A config that extends another need not say everything itself.
-        "anyOf": [{"required": ["extends"]}, {"required": list(REQUIRED_SECTIONS)}],
-        "$defs": definitions,
-    }
+    # A config that extends another need not say everything itself.
+    whole = {"task": complete(tasks), "data": complete(data), "model": complete(models)}
+    whole |= {"optimizer": per_part(complete(*optimizers)), "schedule": per_part(complete(*schedules))}
+    time = [{"required": ["epochs"]}, {"required": ["steps"]}]
+    return hoisted(
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "title": "dlx experiment",
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": False,
+            "not": {"required": ["epochs", "steps"]},
+            "if": {"not": {"required": ["extends"]}},
+            "then": {"properties": whole, "required": list(REQUIRED_SECTIONS), "anyOf": time},
+        }
+    )
 
 
-def settings(wanted: Signature, definitions: dict[str, Any], name: str = "") -> dict[str, Any]:
+def _count(section: str, description: str) -> Schema:
+    return {"type": "integer", "minimum": 0, "maximum": MOST[section], "description": description}
+
+
+def components(kind: Registry, options: Signature = build.NO_OPTIONS) -> Schema:
+    """Describe a component, or what a config changes of the one it extends."""
+    named = [_named(kind, name, options) for name in kind.names()]
+    keys = {key: True for name in kind.names() for key in [*kind.signatures[name].choices, *options.choices]}
+    nameless = {"type": "object", "properties": keys, "additionalProperties": False}
+    return {"anyOf": [{"enum": _bare(kind)}, *named, nameless]}
+
+
+def complete(kind: Registry, options: Signature = build.NO_OPTIONS) -> Schema:
+    """Describe a component that says all that it must."""
+    required = {
+        name: [c.name for c in kind.signatures[name].choices.values() if c.default is REQUIRED] for name in kind.names()
+    }
+    named = [{"allOf": [_named(kind, name, options), {"required": ["name", *required[name]]}]} for name in kind.names()]
+    return {"anyOf": [{"enum": _bare(kind)}, *named]}
+
+
+def _bare(kind: Registry) -> list[str]:
+    return [name for name in kind.names() if all(c.default is not REQUIRED for c in kind.signatures[name].choices.values())]
+
+
+def _named(kind: Registry, name: str, options: Signature) -> Schema:
+    key = f"{kind.kind.replace(' ', '_')}-{name}"
+    described = settings(Signature({}, {**kind.signatures[name].choices, **options.choices}))
+    described["properties"] = {"name": {"const": name}, **described["properties"]}
+    described |= {"required": ["name"], "description": kind.summary(name)}
+    return {"$ref": f"#/$defs/{key}", "$defs": {key: described}}
+
+
+def per_part(one: Schema) -> Schema:
+    """Describe one component, or one for each part of the model."""
+    parts = {"type": "object", "not": {"required": ["name"]}, "minProperties": 1, "additionalProperties": one}
+    return {"anyOf": [one, parts]}
+
+
+def settings(wanted: Signature) -> Schema:
     """Describe the choices of one signature as an object."""
-    properties: dict[str, Any] = {"name": {"const": name}} if name else {}
+    properties = {choice.name: _type(choice.annotation) for choice in wanted.choices.values()}
     for choice in wanted.choices.values():
-        described = _type(choice.annotation, definitions)
-        if choice.default is not REQUIRED and isinstance(choice.default, (bool, int, float, str)):
-            described["default"] = choice.default
-        properties[choice.name] = described
-    required = [c.name for c in wanted.choices.values() if c.default is REQUIRED]
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": (["name"] if name else []) + required,
-        "additionalProperties": False,
-    }
+        if choice.default is not REQUIRED and choice.default is not None:
+            properties[choice.name]["default"] = json.loads(json.dumps(choice.default, default=str))
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _type(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+def _type(annotation: Any) -> Schema:
     for marker in markers(annotation):
         if hasattr(marker, "json_schema"):
-            definitions.update(marker.definitions() if hasattr(marker, "definitions") else {})
-            return dict(marker.json_schema())
-    found = adapter(annotation).json_schema(ref_template="#/$defs/{model}")
-    definitions.update(found.pop("$defs", {}))
-    return found
+            definitions = marker.definitions() if hasattr(marker, "definitions") else {}
+            return {**marker.json_schema(), "$defs": definitions}
+    return adapter(annotation).json_schema()
+
+
+def hoisted(whole: Schema) -> Schema:
+    """Move every nested `$defs` to `definitions` at the top, and write a tuple as draft 7 does."""
+    found: Schema = {}
+    definitions: Schema = {}
+
+    def move(node: Any, names: dict[str, str]) -> Any:
+        if isinstance(node, list):
+            return [move(item, names) for item in node]
+        if not isinstance(node, dict):
+            return node
+        mine = node.get("$defs", {})
+        names = names | {name: _free(name, schema, found) for name, schema in mine.items()}
+        for name, schema in mine.items():
+            if names[name] not in found:
+                found[names[name]] = schema
+                definitions[names[name]] = move(schema, names)
+        moved = {
+            ("items" if key == "prefixItems" else key): move(inner, names) for key, inner in node.items() if key != "$defs"
+        }
+        if "$ref" in moved:  # draft 7 ignores what stands beside a $ref
+            ref = {"$ref": HOME + names[moved.pop("$ref").rpartition("/")[2]]}
+            return {"allOf": [ref], **moved} if moved else ref
+        return moved
+
+    moved = move(whole, {})
+    return {**moved, "definitions": definitions}
+
+
+def _free(name: str, schema: Schema, found: Schema) -> str:
+    """Find the name of an equal definition, else one that is not taken."""
+    key, number = name, 1
+    while key in found and found[key] != schema:
+        number += 1
+        key = f"{name}-{number}"
+    return key

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from dlx import spec
-from dlx.errors import UsageError, nearest
+from dlx.commands.listing import GIVEN
+from dlx.errors import UsageError, meant, nearest
 
 
 def show(what: str, overrides: list[str]) -> str:
     """Tell about a name of a registry, a config file or a run."""
     path = Path(what)
+    if path.is_file():
+        return show_config(what, overrides)
+    if overrides:
+        raise UsageError(f"only a config takes overrides such as {overrides[0]}, and {what} is no file")
     for run in (path, Path("runs") / what):
         if (run / "config.yaml").is_file():
             return show_run(run)
-    if path.is_file():
-        return show_config(what, overrides)
+    if path.suffix in (".yaml", ".yml"):  # no torch is needed to say so
+        raise UsageError(f"{what}: no such file")
     return show_name(what)
 
 
@@ -36,24 +42,26 @@ def show_name(name: str) -> str:
 
     found = [r for r in registry.REGISTRIES.values() if name in r.names()]
     if not found:
-        near = nearest(name, sorted({n for r in registry.REGISTRIES.values() for n in r.names()}))
-        hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        raise UsageError(f"{name}: no file, no run, and no component has that name{hint}")
+        near = meant(nearest(name, sorted({n for r in registry.REGISTRIES.values() for n in r.names()})))
+        raise UsageError(f"{name}: no file, no run, and no component has that name{near and '; ' + near}")
     return "\n\n".join("\n".join(_component(r, name)) for r in found)
 
 
 def _component(kind: Any, name: str) -> list[str]:
+    from dlx.build import OPTIONS
     from dlx.registry import REQUIRED, describe
 
     wanted = kind.signatures[name]
+    choices = {**wanted.choices, **(OPTIONS[kind.kind].choices if kind.kind in OPTIONS else {})}
     lines = [f"{kind.kind} {name}", ""]
-    lines += [f"  {line}".rstrip() for line in (inspect.getdoc(kind.get(name)) or "").split("\n\nArgs")[0].splitlines()[:14]]
-    facts = [p.name for p in wanted.facts.values() if p.name not in ("facts", "model", "params")]
+    about = re.split(r"\n\n *(?:Args:|\.\. math)", inspect.getdoc(kind.get(name)) or "")[0]
+    lines += [f"  {line}".rstrip() for line in about.splitlines()[:14]]
+    facts = [p.name for p in wanted.facts.values() if p.name not in GIVEN]
     if facts:
         lines += ["", f"  facts    {', '.join(facts)}"]
-    lines += [""] if wanted.choices else []
-    width = max([len(n) for n in wanted.choices] + [0])
-    for p in wanted.choices.values():
+    lines += [""] if choices else []
+    width = max([len(n) for n in choices] + [0])
+    for p in choices.values():
         default = "required" if p.default is REQUIRED else f"default {json.dumps(p.default, default=str)}"
         lines.append(f"  {p.name:{width}}  {describe(p.annotation)}; {default}")
     return lines

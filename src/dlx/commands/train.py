@@ -5,22 +5,34 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import checkpoint, spec
-from dlx.errors import Interrupted, UsageError, dotted
+from dlx.errors import ConfigError, Fault, Interrupted, Misfit, UsageError, dotted
 from dlx.run import Run, environment
 
 if TYPE_CHECKING:
     from dlx.trainer import Trainer
 
 # What a resumed run may change without becoming another experiment.
-FREE = ("name", "epochs", "steps", "device", "loggers", "trainer.log_every", "trainer.save_every", "trainer.keep", "trainer.early_stopping")
+FREE = (
+    "name",
+    "epochs",
+    "steps",
+    "device",
+    "loggers",
+    "trainer.log_every",
+    "trainer.save_every",
+    "trainer.keep",
+    "trainer.early_stopping",
+)
 
 
-def train(config: str, overrides: list[str], *, name: str | None, resume: bool, runs: Path, quiet: bool = False) -> dict[str, Any]:
+def train(
+    config: str, overrides: list[str], *, name: str | None, resume: bool, runs: Path, quiet: bool = False
+) -> dict[str, Any]:
     """Train and give a summary; raises DlxError, and Interrupted after a signal."""
     path, described = _describe(config, overrides, name, resume, runs)
     from dlx import build  # torch loads only once the config's structure is sound
@@ -90,7 +102,7 @@ class Session:
         run, trainer = self.run_directory, self.trainer
         try:
             run.write_status("running", step=trainer.step)
-            trainer.fit()
+            self.placed(trainer.fit)
         except (Interrupted, KeyboardInterrupt) as error:
             run.write_status("interrupted", step=trainer.step, reason=f"signal {getattr(error, 'signal', 'SIGINT, twice')}")
             trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {run.path} --resume")
@@ -102,6 +114,14 @@ class Session:
             run.write_status("finished", step=trainer.step, best=trainer.best)
         finally:
             self.draw()
+
+    def placed(self, act: Callable[[], None]) -> None:
+        """Do something that may find a fault in the config, which is told with its place."""
+        try:
+            act()
+        except Misfit as error:
+            fault = ConfigError([Fault(error.path, error.message)])
+            raise spec.SpecError(self.built.plan.spec.describe(fault)) from None
 
     def prepare(self) -> None:
         """Begin a run, or bring everything to the newest checkpoint of an old one."""
@@ -128,8 +148,8 @@ class Session:
         count = sum(p.numel() for p in model.parameters())
         trainer = self.trainer
         per_epoch = f" in epochs of {trainer.steps_per_epoch:,}" if trainer.steps_per_epoch else ""
-        text = f"{self.built.plan['model'].name}, {count:,} parameters; {trainer.total_steps:,} steps{per_epoch}; {self.built.device.describe()}"
-        trainer.tell("message", text)
+        model, steps = f"{self.built.plan['model'].name}, {count:,} parameters", f"{trainer.total_steps:,} steps{per_epoch}"
+        trainer.tell("message", f"{model}; {steps}; {self.built.device.describe()}")
 
     def resume(self, found: Path) -> None:
         """Go back to a checkpoint of this run."""
@@ -140,8 +160,9 @@ class Session:
         files = checkpoint.read(found)
         old, _ = parse(files["config.yaml"].decode(), str(found / "config.yaml"))
         if changed := [key for key in differences(old, self.config) if not key.startswith(FREE)]:
-            raise UsageError(f"{self.run_directory.path}: to resume, the experiment must stay as it was; changed: {'; '.join(changed)}")
-        Loaded(found, files).check_facts(self.saver.facts)
+            told = f"to resume, the experiment must stay as it was; changed: {'; '.join(changed)}"
+            raise UsageError(f"{self.run_directory.path}: {told}")
+        Loaded(found, files).check_facts(dict(self.saver.facts))
         unpack(self.trainer, files)
         self.saver.return_to(self.trainer, found)
         self.run_directory.truncate_metrics(self.trainer.step)
@@ -162,7 +183,8 @@ class Session:
 
     def summary(self) -> dict[str, Any]:
         """Tell what came of it."""
-        rows = [row for row in self.run_directory.read_metrics() if self.trainer.best and row["step"] == self.trainer.best["step"]]
+        best = self.trainer.best["step"] if self.trainer.best else None
+        rows = [row for row in self.run_directory.read_metrics() if row["step"] == best]
         val = {k: v for row in rows for k, v in row.items() if k.startswith("val/")}
         return {"run": str(self.run_directory.path), "step": self.trainer.step, "best": self.trainer.best, **val}
 
@@ -190,5 +212,5 @@ def differences(old: Any, new: Any, path: tuple = ()) -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = list(dict.fromkeys([*old, *new]))
         return [d for key in keys for d in differences(old.get(key), new.get(key), (*path, key))]
-    same = json.dumps(old) == json.dumps(new)
+    same = json.loads(json.dumps(old)) == json.loads(json.dumps(new))  # 0 is 0.0, a tuple is a list
     return [] if same else [f"{dotted(path)} ({old!r} -> {new!r})"]

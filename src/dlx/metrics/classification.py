@@ -55,7 +55,9 @@ class Averaged(Counts):
 
     label: str
 
-    def __init__(self, num_classes: int, class_names: list[str] | None = None, *, average: Average = "macro", per_class: bool = False) -> None:
+    def __init__(
+        self, num_classes: int, class_names: list[str] | None = None, *, average: Average = "macro", per_class: bool = False
+    ) -> None:
         super().__init__(num_classes)
         self.average, self.per_class = average, per_class
         self.class_names = class_names or [str(i) for i in range(num_classes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from pydantic import PositiveInt
 
 from dlx.core import Batch, Metric
@@ -11,7 +12,7 @@ from dlx.registry import metrics
 
 @metrics("top_k")
 class TopK(Metric):
-    """Share of samples whose class is among the k best scored; ties go to the lower class, as in scikit-learn's sort."""
+    """Share of samples whose class is among the k best scored; ties go to the higher class, as in scikit-learn."""
 
     reads = frozenset({"logits"})
 
@@ -19,9 +20,11 @@ class TopK(Metric):
         self.k, self.right, self.seen = min(k, num_classes), 0, 0
 
     def update(self, prediction: Batch, batch: Batch) -> None:
-        best = prediction["logits"].topk(self.k, dim=-1).indices
-        self.right += int((best == batch["target"][:, None]).sum())
-        self.seen += len(best)
+        logits, target = prediction["logits"], batch["target"][:, None]
+        true, higher = logits.gather(-1, target), torch.arange(logits.shape[-1], device=logits.device) > target
+        before = ((logits > true) | (logits == true) & higher).sum(-1)
+        self.right += int((before < self.k).sum())
+        self.seen += len(logits)
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, TopK)

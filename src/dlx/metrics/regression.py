@@ -14,18 +14,15 @@ class Errors(Metric):
     reads = frozenset({"value"})
     higher_is_better = False
 
-    def __init__(self, num_outputs: int, target_mean: list[float] | None = None) -> None:
-        # Targets are summed about the training mean: their plain squares would lose the digits that matter.
-        self.centre = np.array(target_mean or [0.0] * num_outputs)
-        self.sums = {name: np.zeros(num_outputs) for name in ("absolute", "squared", "target", "target_squared")}
+    def __init__(self, num_outputs: int) -> None:
+        self.sums = {name: np.zeros(num_outputs) for name in ("absolute", "squared")}
         self.seen = 0
 
     def update(self, prediction: Batch, batch: Batch) -> None:
         target = batch["target"].double().cpu().numpy()
         error = prediction["value"].double().cpu().numpy() - target
-        target = target - self.centre
-        for name, values in (("absolute", np.abs(error)), ("squared", error**2), ("target", target), ("target_squared", target**2)):
-            self.sums[name] += values.sum(0)
+        self.sums["absolute"] += np.abs(error).sum(0)
+        self.sums["squared"] += (error**2).sum(0)
         self.seen += len(target)
 
     def merge(self, other: Metric) -> None:
@@ -69,9 +66,30 @@ class R2(Errors):
 
     higher_is_better = True
 
+    def __init__(self, num_outputs: int) -> None:
+        super().__init__(num_outputs)
+        self.centre, self.spread = np.zeros(num_outputs), np.zeros(num_outputs)  # mean, sum of squares about it
+
+    def update(self, prediction: Batch, batch: Batch) -> None:
+        target = batch["target"].double().cpu().numpy()
+        # From the first target on, so that equal targets have no spread at all, not one of rounding errors.
+        centre = target[0] + (target - target[0]).mean(0)
+        self.join(centre, ((target - centre) ** 2).sum(0), len(target))
+        super().update(prediction, batch)
+
+    def merge(self, other: Metric) -> None:
+        assert isinstance(other, R2)
+        self.join(other.centre, other.spread, other.seen)
+        super().merge(other)
+
+    def join(self, centre: np.ndarray, spread: np.ndarray, count: int) -> None:
+        """Take in the mean and the spread of more targets (Chan, Golub and LeVeque 1979)."""
+        share, apart = count / max(self.seen + count, 1), centre - self.centre
+        self.spread = self.spread + spread + apart**2 * self.seen * share
+        self.centre = self.centre + apart * share
+
     def compute(self) -> dict[str, float]:
-        spread = self.mean("target_squared") - self.mean("target") ** 2
-        error = self.mean("squared")
+        spread, error = self.spread / max(self.seen, 1), self.mean("squared")
         # A constant target has no variance to explain: 1 where it is met exactly and 0 elsewhere, as scikit-learn says.
         each = np.where(spread > 0, 1 - error / np.where(spread > 0, spread, 1), np.where(error == 0, 1.0, 0.0))
         return {"r2": float(each.mean())}

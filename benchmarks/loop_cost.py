@@ -1,0 +1,111 @@
+"""What the loop costs over the bare step: both train the same MLP on the same batches in one process, in turn.
+
+The bare step is what PyTorch needs and no more: batches sliced from a permuted tensor, zero_grad, forward, loss, backward,
+fused Adam. The loop is the trainer with its checks, logging, progress, evaluation and checkpoints. Processor time of one
+thread is compared, since the clock of a shared machine is not to be trusted.
+
+    python benchmarks/loop_cost.py [--rounds 7]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from dlx import build, spec
+from dlx.commands.train import Session
+from dlx.core import Logger
+from dlx.data.memory import Memory
+from dlx.registry import sources
+from dlx.run import Run
+
+ROWS, BATCH, EPOCHS = 32_000, 32, 4
+
+
+@sources("random_rows")
+def random_rows(seed: int) -> Memory:
+    """Rows whose class is a noisy linear function of 64 numbers."""
+    inputs = torch.randn(ROWS, 64, generator=torch.Generator().manual_seed(0))
+    target = (inputs @ torch.randn(64, 10, generator=torch.Generator().manual_seed(1))).argmax(1)
+    data = {"train": {"input": inputs, "target": target}, "val": {"input": inputs[:1000], "target": target[:1000]}}
+    facts = {"input_shape": [64], "num_features": 64, "num_classes": 10}
+    return Memory(seed, data, facts, batch_size=BATCH)
+
+
+CONFIG = f"""
+task: classification
+data: random_rows
+model:
+  name: sequential
+  layers: [dense: {{size: 16, activation: relu}}, dense: {{size: 64, activation: relu}}, dense: {{size: 64, activation: relu}},
+           dense: num_classes]
+epochs: {EPOCHS}
+device: {{threads: 1}}
+"""
+
+
+class Clock(Logger):
+    """Notes the processor time at every evaluation."""
+
+    def __init__(self) -> None:
+        self.evaluations: list[tuple[int, float]] = []
+
+    def log(self, step, scalars):
+        if "val/loss" in scalars:
+            self.evaluations.append((step, time.process_time()))
+
+
+def loop() -> float:
+    """Processor seconds of a step in `dlx train`."""
+    built = build.experiment(build.plan(spec.parse(CONFIG, "loop_cost")))
+    trainer = build.trainer(built)
+    with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
+        session = Session(run, built, trainer, True, quiet=True)
+        session.prepare()
+        clock = Clock()
+        trainer.loggers = [*trainer.loggers, clock]
+        trainer.fit()
+        trainer.tell("close")
+    (first, begun), (last, ended) = clock.evaluations[0], clock.evaluations[-1]
+    return (ended - begun) / (last - first)
+
+
+def bare() -> float:
+    """Processor seconds of a step in a loop of five lines."""
+    built = build.experiment(build.plan(spec.parse(CONFIG, "loop_cost")))
+    model = built.task.model
+    batches = list(built.source.evaluate(None, "train"))
+    inputs, target = torch.cat([b["input"] for b in batches]), torch.cat([b["target"] for b in batches])
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    model.train()
+    for epoch in range(EPOCHS):
+        if epoch == 1:  # the first one warms up, there as here
+            begun = time.process_time()
+        order = torch.randperm(ROWS)
+        x, y = inputs[order], target[order]
+        for start in range(0, ROWS, BATCH):
+            optimizer.zero_grad()
+            loss = cross_entropy(model(x[start : start + BATCH]), y[start : start + BATCH])
+            loss.backward()
+            optimizer.step()
+    return (time.process_time() - begun) / ((EPOCHS - 1) * ROWS // BATCH)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = [(loop(), bare()) for _ in range(parser.parse_args().rounds + 1)][1:]  # the first one warms up
+    ours, theirs = (statistics.median(times) * 1e6 for times in zip(*rounds, strict=True))
+    ratios = [a / b for a, b in rounds]
+    print(f"bare step {theirs:.0f} us, in the loop {ours:.0f} us")
+    print(f"the loop costs {100 * (statistics.median(ratios) - 1):+.1f} % (from {100 * (min(ratios) - 1):+.1f} to {100 * (max(ratios) - 1):+.1f})")
+
+
+if __name__ == "__main__":
+    main()
