@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from torch import nn
 from dlx import registry
 from dlx.core import Metric, Processor, Schedule, Source, Task
 from dlx.device import Device
-from dlx.errors import ConfigError, Fault, Misfit, Path, meant, nearest, unknown, with_article
+from dlx.errors import ConfigError, DlxError, Fault, Misfit, Path, meant, nearest, unknown, with_article
 from dlx.evaluator import evaluating
 from dlx.optimizers import groups
 from dlx.registry import Registry, Signature, check, signature
@@ -96,7 +97,7 @@ class Planner:
             return None
         choices = {k: v for k, v in given.items() if k != "name"}
         name_path = (*path, "name") if isinstance(value, dict) else path
-        if given["name"] not in kind.names():
+        if given["name"] not in kind:
             self.faults.append(Fault(name_path, f"'{given['name']}': {unknown(kind.kind, given['name'], kind.names())}"))
             return None
         wanted = kind.signatures[given["name"]]
@@ -111,7 +112,7 @@ class Planner:
             keys = list(dict.fromkeys(key for name in kind.names() for key in kind.signatures[name].choices))
             known = ["name", *keys, *options.choices]
             for key in given:
-                if key in kind.names():
+                if key in kind:
                     self.faults.append(Fault((*path, key), f"unknown key; write {{name: {key}, ...}}"))
                 elif key not in known:
                     near = meant(nearest(key, known)) or f"no {kind.kind} takes it"
@@ -129,7 +130,7 @@ class Planner:
     def _is_key(self, kind: Registry, section: str, key: str) -> bool:
         """Tell whether a key of an optimizer's or schedule's section is a setting, if misspelt, and no part of a model."""
         value = self.values[section][key]
-        is_component = isinstance(value, dict) or value in kind.names()
+        is_component = isinstance(value, dict) or value in kind
         return not is_component or key in ("name", *OPTIONS[section].choices) or nearest(key, ["name"]) == ["name"]
 
     def components(self, kind: Registry, section: str, default: list[str] | None) -> list[Component | None] | None:
@@ -157,6 +158,28 @@ def plan(spec: Spec, inference: bool = False) -> Plan:
 
     For inference only the task, the model and the device matter, and data files need not be there.
     """
+    drafted, faults = draft(spec, inference)
+    if faults:
+        raise SpecError(spec.describe(ConfigError(faults)))
+    return drafted
+
+
+def prepare(spec: Spec) -> Experiment:
+    """Check a spec and build what it names; raises SpecError with every fault, in components and between them."""
+    drafted, faults = draft(spec)
+    if not faults:
+        return experiment(drafted)
+    if not any(f.path[:1] in (("data",), ("task",), ("model",), ("device",)) for f in faults):
+        with contextlib.suppress(DlxError):  # whatever else is wrong with the data is told once the config is right
+            try:
+                assemble(drafted)
+            except ConfigError as error:
+                faults = faults + error.faults
+    raise SpecError(spec.describe(ConfigError(faults)))
+
+
+def draft(spec: Spec, inference: bool = False) -> tuple[Plan, list[Fault]]:
+    """Check a spec against the registries: the plan as far as it goes, and the faults."""
     planner, values = Planner(spec), spec.values
     sections: dict[str, Any] = {"name": values.get("name"), "seed": values.get("seed", 0)}
     sections |= {"epochs": values.get("epochs"), "steps": values.get("steps")}
@@ -173,15 +196,13 @@ def plan(spec: Spec, inference: bool = False) -> Plan:
         if sections["epochs"] is None and sections["steps"] is None:
             planner.faults.append(Fault((), "epochs: is missing: say how long to train, in epochs or in steps"))
         _check_groups(planner, sections["optimizer"])
-    if planner.faults:
-        raise SpecError(spec.describe(ConfigError(planner.faults)))
-    if not inference and sections["metrics"] is None:
+    if not inference and sections["metrics"] is None and sections["task"]:
         default = registry.tasks.get(sections["task"].name).default_metrics  # type: ignore[attr-defined]
         sections["metrics"] = [planner.component(registry.metrics, name, ("metrics",)) for name in default]
     for section in ("optimizer", "schedule"):
         if list(sections.get(section, ())) == [""]:
             sections[section] = sections[section][""]
-    return Plan(spec, sections)
+    return Plan(spec, sections), planner.faults
 
 
 def _check_groups(planner: Planner, optimizers: Mapping[str, Component | None]) -> None:
@@ -228,19 +249,24 @@ def learner(plan: Plan, facts: Mapping[str, Any], data: str = "the data") -> Lea
 def experiment(plan: Plan) -> Experiment:
     """Build all that a plan names but optimizers and schedules; raises SpecError."""
     try:
-        source: Source = plan["data"].build({"seed": plan["seed"]})
-        data = f"data '{plan['data'].name}'"
-        facts = {"seed": plan["seed"], **source.facts}
-        faults = _metric_faults(plan, facts, data)
-        try:
-            built = learner(plan, facts, data)
-            verify(built, source, plan)
-        except ConfigError as error:
-            faults = error.faults + [f for f in faults if f.path != ("metrics",)]  # those the task chose follow from this
-        if faults:
-            raise ConfigError(faults)
+        return assemble(plan)
     except ConfigError as error:
         raise SpecError(plan.spec.describe(error)) from None
+
+
+def assemble(plan: Plan) -> Experiment:
+    """Build data, model, task and metrics; raises ConfigError with every mismatch between them."""
+    source: Source = plan["data"].build({"seed": plan["seed"]})
+    data = f"data '{plan['data'].name}'"
+    facts = {"seed": plan["seed"], **source.facts}
+    faults = _metric_faults(plan, facts, data)
+    try:
+        built = learner(plan, facts, data)
+        verify(built, source, plan)
+    except ConfigError as error:
+        faults = error.faults + [f for f in faults if f.path != ("metrics",)]  # those the task chose follow from this
+    if faults:
+        raise ConfigError(faults)
     return Experiment(built.task, built.device, built.seed, source, lambda: [m.build(facts) for m in plan["metrics"]], plan)
 
 
@@ -248,10 +274,10 @@ def _metric_faults(plan: Plan, facts: Mapping[str, Any], data: str) -> list[Faul
     """Find metrics that read what the task does not predict, or miss a fact."""
     task_class: Any = registry.tasks.get(plan["task"].name)
     faults = []
-    for metric in plan["metrics"]:
+    for metric in filter(None, plan["metrics"]):
         metric_class: Any = registry.metrics.get(metric.name)
-        fitting = [n for n in registry.metrics.names() if registry.metrics.get(n).reads <= task_class.predicts]  # type: ignore[attr-defined]
         if missing := metric_class.reads - task_class.predicts:
+            fitting = [n for n in registry.metrics.names() if registry.metrics.get(n).reads <= task_class.predicts]  # type: ignore[attr-defined]
             words = f"reads '{sorted(missing)[0]}', which the task '{plan['task'].name}' does not predict"
             faults.append(Fault(metric.path, f"'{metric.name}' {words}; metrics that fit: {', '.join(fitting)}"))
             continue
@@ -280,6 +306,14 @@ def verify(built: Learner, source: Source, plan: Plan) -> None:
         shapes = ", ".join(f"{k} {tuple(v.shape)}" for k, v in batch.items() if isinstance(v, torch.Tensor))
         reason = str(error).splitlines()[0]
         raise ConfigError([Fault(plan["model"].path, f"cannot read a batch of {shapes}: {reason}")]) from None
+
+
+def placed(plan: Plan, act: Callable[[], None]) -> None:
+    """Do something that may find a fault in the config, which is told with its place."""
+    try:
+        act()
+    except Misfit as error:
+        raise SpecError(plan.spec.describe(ConfigError([Fault(error.path, error.message)]))) from None
 
 
 def trainer(built: Experiment) -> Trainer:

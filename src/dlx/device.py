@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field
 from torch import nn
 
 from dlx.errors import Misfit
 
+CORES = torch.get_num_threads()  # torch's own choice, read before anything changes it
 SMALL = 200_000  # parameters below which two threads cost more in waiting than they save in work
 
 
@@ -23,7 +24,7 @@ class Device:
         *,
         name: str = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
-        threads: PositiveInt | None = None,
+        threads: Annotated[int, Field(ge=1, le=1024)] | None = None,
         memory_format: Literal["auto", "contiguous", "channels_last"] = "auto",
         deterministic: bool = True,
     ) -> None:
@@ -37,7 +38,7 @@ class Device:
         """Move a module to the device in its memory format, and set the threads its size wants."""
         count = sum(p.numel() for p in module.parameters())
         convolutions = any(isinstance(m, nn.Conv2d) for m in module.modules())
-        torch.set_num_threads(self.threads or (1 if count < SMALL and not convolutions else physical_cores()))
+        torch.set_num_threads(self.threads or (1 if count < SMALL and not convolutions else CORES))
         if self.deterministic and self.device.type == "cuda":
             torch.use_deterministic_algorithms(True, warn_only=True)
         module.to(self.device)
@@ -82,6 +83,7 @@ def choose(name: str) -> torch.device:
     kinds = available()
     if name == "auto":
         return torch.device(kinds[0])
+    name = {"gpu": "cuda", "nvidia": "cuda", "metal": "mps", "intel": "xpu"}.get(name, name)
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -98,14 +100,3 @@ def _precision(device: torch.device) -> str:
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
         return "bfloat16"
     return "float32"
-
-
-def physical_cores() -> int:
-    """Count the cores that torch itself would use."""
-    global _cores
-    if _cores is None:
-        _cores = torch.get_num_threads()
-    return _cores
-
-
-_cores: int | None = None

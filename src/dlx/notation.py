@@ -41,7 +41,9 @@ class Notation:
         wanted = self.registry.signatures[name].choices
         if value is None:
             return Written(name)
-        if not wanted or (isinstance(value, Mapping) and not (_holds_entry(wanted) and not any(key in wanted for key in value))):
+        if not wanted or (
+            isinstance(value, Mapping) and not (_holds_entry(wanted) and not any(key in wanted for key in value))
+        ):
             return Written(name, value)
         first = next(iter(wanted))
         return Written(name, {first: value}, first)
@@ -57,7 +59,7 @@ class Notation:
             return [Fault(path, f"wants {one}'s name or a mapping {{name: settings}}, not {item!r}")]
         name = item if isinstance(item, str) else next(iter(item))
         at = (*path, name)
-        if name not in self.registry.names():
+        if name not in self.registry:
             return [Fault(at, self._unknown(str(name)))]
         if among and name not in among:
             return [Fault(at, f"wants one of {', '.join(among)}")]

@@ -247,7 +247,7 @@ def _bounds(metadata: Iterable[Any]) -> str:
 
 
 class Registry:
-    """The constructors of one kind by name; its package is imported whole on first use."""
+    """The constructors of one kind by name, found by importing the package's modules, whole only where it must be."""
 
     def __init__(self, kind: str, package: str) -> None:
         self.kind, self.package = kind, package
@@ -273,15 +273,29 @@ class Registry:
         """List every name, after importing the registry's folder and the installed plugins."""
         if not self.loaded:
             self.loaded = True
-            package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
+            for module in self.modules():
+                importlib.import_module(f"{self.package}.{module}")
             load_entry_points()
         return sorted(self.entries)
 
+    def modules(self) -> list[str]:
+        """List the modules of the registry's folder."""
+        return [module.name for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__)]
+
+    def __contains__(self, name: str) -> bool:
+        # Module by module, those whose name resembles it first: some cost seconds to import.
+        if name not in self.entries and not self.loaded:
+            for module in sorted(self.modules(), key=lambda m: m not in name and name not in m):
+                importlib.import_module(f"{self.package}.{module}")
+                if name in self.entries:
+                    break
+            else:
+                self.names()
+        return name in self.entries
+
     def get(self, name: str, path: Path = ()) -> Callable:
         """Find a constructor; an unknown name is a Misfit at `path`."""
-        if name not in self.names():
+        if name not in self:
             raise Misfit(f"'{name}': {unknown(self.kind, name, self.names())}", path)
         return self.entries[name]
 

@@ -152,6 +152,15 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [{key: math.nan if value is None else value for key, value in entry.items()} for _, entry in lines]
 
 
+def read_status(path: Path) -> dict[str, Any]:
+    """Read how a run directory stands; nothing where nothing is told yet. Raises DlxError where it is damaged."""
+    file = path / "status.json"
+    try:
+        return json.loads(file.read_text()) if file.exists() else {}
+    except ValueError:
+        raise DlxError(f"{file} is damaged") from None
+
+
 def _make(root: Path, name: str, exact: bool) -> Path:
     for path in chain([root / name], (root / f"{name}-{number}" for number in count(2))):
         with suppress(FileExistsError):

@@ -119,7 +119,7 @@ def finish(spec: Spec, overrides: list[str] | None) -> Spec:
             spec.told.append(("", str(error)))
     faults = structure(spec.values)
     if spec.told:  # a value that could not be read is null: what is wrong with it is told already
-        faults = [f for f in faults if spec.values.get(f.path[0], "") is not None]
+        faults = [f for f in faults if spec.values.get(str(f.path[0]), "") is not None]
     if faults or spec.told:
         raise SpecError(spec.describe(ConfigError(faults)))
     return spec
@@ -127,7 +127,8 @@ def finish(spec: Spec, overrides: list[str] | None) -> Spec:
 
 def read(file: FilePath, children: tuple[str, ...] = (), place: str = "") -> Spec:
     """Read one file, merged over the one it extends; `place` is where another one says so."""
-    names, real = [FilePath(child).name for child in (*children, file)], os.path.realpath(file)
+    real = os.path.realpath(file)
+    names = [os.path.basename(child) for child in (*children, str(file))]
     if real in children or len(names) > MAX_EXTENDED:
         raise SpecError(f"{place}the file extends itself: {' -> '.join(names[:4])}{' ...' if len(names) > 4 else ''}")
     try:

@@ -74,13 +74,15 @@ class Trainer:
         self.step, self.seconds, self.waited, self.saved_step = 0, 0.0, 0, -1
         self.best: dict[str, Any] | None = None  # {"step", "name", "value", "loss"}
         self.totals: Totals = {}
-        self.finished_early = False
+        self.finished_early = self.rehearsed = False
         self.best_state: Any = None  # a best checkpoint that is not saved yet
         self.best_found: Evaluation | None = None
 
     def fit(self) -> None:
         """Train to the last step; raises NonFinite, Interrupted, or what a component raises."""
-        self.rehearse()
+        if not self.rehearsed:
+            self.rehearse()
+        self.write()  # so that a folder that takes no checkpoint is known before the first step
         self.heed()  # of signals that came meanwhile
         self.task.train()
         begun, before, next_pulse = time.perf_counter(), self.seconds, 0.0
@@ -174,7 +176,7 @@ class Trainer:
         return better
 
     def rehearse(self) -> None:
-        """Run one evaluation batch with every metric and one checkpoint: what would fail after an epoch fails now."""
+        """Run one evaluation batch with every metric: what would fail after an epoch fails now."""
         split = "val" if "val" in self.source.splits() else "train"
         with evaluating(self.task, self.device, self.seed), self.device.autocast():
             batch = next(iter(self.source.evaluate(self.task, split)), None)
@@ -191,7 +193,7 @@ class Trainer:
         elif self.monitor or self.early_stopping:
             key = "monitor" if self.monitor else "early_stopping"
             raise Misfit("needs a validation split, and the data has none", ("trainer", key))
-        self.write()
+        self.rehearsed = True
 
     def set_learning_rates(self) -> None:
         """Give every optimizer the rate of the coming step."""

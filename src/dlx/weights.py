@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -115,7 +116,7 @@ def read(file: str) -> Weights:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        reason = "holds more than tensors, or is damaged; only files with tensors alone are read: torch.save(model.state_dict(), ...)"
+        reason = "holds more than tensors, or is damaged; what is read is the file of torch.save(model.state_dict(), FILE)"
         raise _misfit(file, reason) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise _misfit(file, f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
@@ -226,7 +227,7 @@ def _numbered(names: list[str]) -> list[str]:
         layer, _, part = name.rpartition(".")
         layers.setdefault(layer if part in PARTS else name, []).append(name)
     keys = sorted(layers, key=lambda layer: [int(n) for n in re.findall(r"\d+", layer)])
-    if len({re.sub(r"\d+", "", layer.partition(".")[0]) for layer in keys}) > 1 or not _told_by_numbers(keys):
+    if not _told_by_numbers(keys):
         raise _NoMatch("a safetensors file keeps none, and its names do not number the layers")
     rank = {part: place for place, part in enumerate(PARTS)}
     return [name for layer in keys for name in sorted(layers[layer], key=lambda n: rank.get(n.rpartition(".")[2], 9))]
@@ -234,7 +235,7 @@ def _numbered(names: list[str]) -> list[str]:
 
 def _told_by_numbers(layers: list[str]) -> bool:
     """Tell whether each layer's name differs from the next one's first in a number."""
-    for one, other in zip(layers, layers[1:], strict=False):
+    for one, other in pairwise(layers):
         pairs = zip(re.findall(r"\d+|\D+", one), re.findall(r"\d+|\D+", other), strict=False)
         first = next((pair for pair in pairs if pair[0] != pair[1]), None)
         if first is None or not (first[0].isdigit() and first[1].isdigit()):

@@ -20,10 +20,10 @@ def check(config: str, overrides: list[str]) -> str:
     described = spec.load(config, overrides)
     from dlx import build
 
-    built = build.experiment(build.plan(described))
+    built = build.prepare(described)
     trainer = build.trainer(built)
     rows = layers(built)
-    trainer.rehearse()
+    build.placed(built.plan, trainer.rehearse)
     seconds = _steps(trainer) if trainer.total_steps else 0.0
     found = trainer.validate(2) if "val" in built.source.splits() else None
     size = _checkpoint(built, trainer)

@@ -17,7 +17,7 @@ def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
     described = loaded.spec(overrides)
     from dlx import build, evaluator
 
-    built = build.experiment(build.plan(described))
+    built = build.prepare(described)
     loaded.check_facts(dict(built.source.facts))
     loaded.fill(built.task)
     if split not in built.source.splits():

@@ -69,9 +69,9 @@ def _component(kind: Any, name: str) -> list[str]:
 
 def show_run(path: Path) -> str:
     """Write how a run stands, its best evaluations and its last lines; and draw its curves anew."""
-    from dlx.run import read_metrics
+    from dlx.run import read_metrics, read_status
 
-    status = json.loads((path / "status.json").read_text()) if (path / "status.json").exists() else {}
+    status = read_status(path)
     rows = read_metrics(path)
     lines = [f"run {path}: {status.get('state', 'not begun')}, step {status.get('step', 0)}"]
     if status.get("reason"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import checkpoint, spec
-from dlx.errors import ConfigError, Fault, Interrupted, Misfit, UsageError, dotted
+from dlx.errors import Interrupted, UsageError, dotted
 from dlx.run import Run, environment
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def train(
     path, described = _describe(config, overrides, name, resume, runs)
     from dlx import build  # torch loads only once the config's structure is sound
 
-    plan = build.plan(described)
-    plan.sections["name"] = name or path.name
-    built = build.experiment(plan)
+    built = build.prepare(described)
+    plan = built.plan
     trainer = build.trainer(built)
+    build.placed(plan, trainer.rehearse)  # before there is a run: a fault leaves nothing behind
     is_new = not (resume and path.exists())
     exact = name is not None or described.values.get("name") is not None or resume
     with Run.create(path.parent, path.name, exact=exact) if is_new else Run.open(path) as run:
@@ -77,7 +77,7 @@ class Session:
         self.config = config
         self.saver = Saver(run.path / "checkpoints", config, facts, source.processor, trainer.keep)
         wanted = {"run": run, "quiet": quiet}
-        always = [registry.loggers.build(n, {}, wanted) for n in ("console", "jsonl") if n in registry.loggers.names()]
+        always = [registry.loggers.build(n, {}, wanted) for n in ("console", "jsonl")]
         trainer.loggers = [*always, *(logger.build(wanted) for logger in built.plan["loggers"])]
         trainer.take, trainer.save = self.saver.take, self.save
 
@@ -102,7 +102,7 @@ class Session:
         run, trainer = self.run_directory, self.trainer
         try:
             run.write_status("running", step=trainer.step)
-            self.placed(trainer.fit)
+            trainer.fit()
         except (Interrupted, KeyboardInterrupt) as error:
             run.write_status("interrupted", step=trainer.step, reason=f"signal {getattr(error, 'signal', 'SIGINT, twice')}")
             trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {run.path} --resume")
@@ -114,14 +114,6 @@ class Session:
             run.write_status("finished", step=trainer.step, best=trainer.best)
         finally:
             self.draw()
-
-    def placed(self, act: Callable[[], None]) -> None:
-        """Do something that may find a fault in the config, which is told with its place."""
-        try:
-            act()
-        except Misfit as error:
-            fault = ConfigError([Fault(error.path, error.message)])
-            raise spec.SpecError(self.built.plan.spec.describe(fault)) from None
 
     def prepare(self) -> None:
         """Begin a run, or bring everything to the newest checkpoint of an old one."""

@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 from dlx.core import Source
 from dlx.data.csv_columns import are_classes, are_numbers, blame, divide_by_column, find_column, find_inputs, require_targets
 from dlx.data.csv_files import Character, CsvTable, FileOrFraction, read_table, rows_like
-from dlx.data.splits import draw
+from dlx.data.splits import SplitSeed, draw
 from dlx.data.tables import table_source
 from dlx.errors import Misfit
 from dlx.processors.columns import CategoricalColumns, Encoding, Missing, NumericColumns
@@ -35,7 +35,7 @@ def csv_table(
     val: FileOrFraction | None = None,
     test: FileOrFraction | None = None,
     split_column: str | None = None,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
     stratify: bool = True,
     delimiter: Character = ",",
     header: bool | Literal["auto"] = "auto",

@@ -8,7 +8,7 @@ import torch
 from pydantic import PositiveInt
 
 from dlx.core import Source
-from dlx.data.splits import Fraction, draw
+from dlx.data.splits import Fraction, SplitSeed, draw
 from dlx.data.tables import encode_numbers, table_source
 from dlx.processors.scaling import Affine
 from dlx.processors.targets import ClassTarget
@@ -26,7 +26,7 @@ def digits(
     drop_last: bool = False,
     val: Fraction = 0.2,
     test: Fraction = 0.2,
-    split_seed: int = 0,
+    split_seed: SplitSeed = 0,
 ) -> Source:
     """Digits: 1,797 handwritten digits of 8x8 pixels, standardised (Alpaydin & Kaynak 1998).
 

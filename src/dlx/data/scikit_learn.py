@@ -6,7 +6,7 @@ import torch
 from pydantic import PositiveInt
 
 from dlx.core import Source
-from dlx.data.splits import Fraction, draw
+from dlx.data.splits import Fraction, SplitSeed, draw
 from dlx.data.tables import encode_numbers, table_source
 from dlx.processors.scaling import Scaling
 from dlx.processors.targets import ClassTarget, NumberTarget, Target
@@ -33,7 +33,7 @@ def _register(name: str, summary: str) -> None:
         drop_last: bool = False,
         val: Fraction = 0.2,
         test: Fraction = 0.2,
-        split_seed: int = 0,
+        split_seed: SplitSeed = 0,
         standardize: bool = True,
     ) -> Source:
         return _load(name, seed, batch_size, drop_last, {"val": val, "test": test, "split_seed": split_seed}, standardize)

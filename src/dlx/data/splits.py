@@ -12,6 +12,7 @@ from pydantic import Field
 from dlx.errors import Misfit
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+SplitSeed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
 
 
 def draw(size: int, val: float, test: float, split_seed: int, labels: Sequence | None = None) -> dict[str, list[int]]:

@@ -20,6 +20,9 @@ class Normalization(nn.Module):
     With x = (pixel - data_mean) / data_std, give (pixel - mean) / std, pixels in 0..1.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, data_mean: list[float], data_std: list[float], mean: list[float], std: list[float]) -> None:
         super().__init__()
         own, wanted = torch.tensor([data_mean, data_std]), torch.tensor([mean, std])

@@ -78,13 +78,13 @@ class Classification(Task):
 
     def baseline(self, batch: Batch) -> Batch:
         """Answer the training split's most frequent class."""
-        logits = self.prior.clamp_min(1e-12).log().expand(len(batch["input"]), -1)
+        logits = self.prior.clamp_min(1e-12).log().expand(len(batch["target"]), -1)
         return {"logits": logits, "probability": logits.exp(), "label": logits.argmax(-1)}
 
     def verify(self, batch: Batch) -> None:
         """Refuse a model whose output is not one row of logits a sample."""
         self.refuse_unread(batch)
-        output, size = self.run(batch), len(batch["input"])
+        output, size = self.run(batch), len(batch["target"])
         fits = output.ndim == 2 and output.shape[-1] in ({self.num_classes, 1} if self.num_classes == 2 else {self.num_classes})
         if not fits:
             given = f"{output.shape[-1]} values" if output.ndim == 2 else f"an output of shape {tuple(output.shape[1:])}"
@@ -101,6 +101,8 @@ def _weights(wanted: str | list[float] | None, counts: Tensor) -> Tensor | None:
         return counts.sum() / (len(counts) * counts.clamp_min(1))
     if len(wanted) != len(counts):
         raise Misfit(f"gives {len(wanted)} weights, but the data has {len(counts)} classes", ("class_weights",))
+    if not any(wanted):
+        raise Misfit("are all zero, so nothing would be learned", ("class_weights",))
     return torch.tensor(wanted)
 
 

@@ -63,7 +63,7 @@ class Regression(Task):
 
     def baseline(self, batch: Batch) -> Batch:
         """Answer the training split's mean."""
-        return {"value": self.average.expand(len(batch["input"]), -1)}
+        return {"value": self.average.expand(len(batch["target"]), -1)}
 
     def verify(self, batch: Batch) -> None:
         """Refuse a model whose output is not one row of values a sample."""

@@ -1,0 +1,65 @@
+"""The list of augmentations that a config gives, as one function of a batch and its generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from dlx.errors import Misfit
+from dlx.notation import ListOf, Notation
+from dlx.registry import augmentations
+
+# What other tools call them, in lower case without underscores.
+FOREIGN = {
+    "randomhorizontalflip": "horizontal_flip", "hflip": "horizontal_flip", "flip": "horizontal_flip",
+    "randomverticalflip": "vertical_flip", "vflip": "vertical_flip", "randomrotation": "rotate", "randomrotate": "rotate",
+    "randaug": "rand_augment", "trivialaugmentwide": "trivial_augment", "erase": "random_erasing",
+    "randomgrayscale": "grayscale", "colorjitter": "color_jitter", "colourjitter": "color_jitter", "jitter": "color_jitter",
+    "rrc": "random_resized_crop", "crop": "random_crop", "blur": "gaussian_blur",
+}  # fmt: skip
+
+AUGMENTATIONS = Notation(augmentations, FOREIGN)
+AugmentationList = Annotated[list, ListOf(AUGMENTATIONS)]
+
+
+class Pipeline:
+    """Augmentations in order: those that change pixels, then those that mix samples.
+
+    `items` are as the config writes them; `facts` those of the data. Raises Misfit with a path that starts at `augment`.
+    """
+
+    def __init__(self, items: Sequence[Any], facts: Mapping[str, Any]) -> None:
+        self.changes: list[Any] = []
+        self.mixes: list[Any] = []
+        self.num_classes = facts.get("num_classes", 0)
+        for i, item in enumerate(items):
+            built = _build(item, facts, ("augment", i))
+            mixing = hasattr(built, "mix")
+            if self.mixes and not mixing:
+                raise Misfit("changes single images: it stands before mixup and cutmix", ("augment", i))
+            (self.mixes if mixing else self.changes).append(built)
+
+    def change(self, images: Tensor, generator: Generator) -> Tensor:
+        """Change each image on its own, uint8 `(B, C, H, W)`; what is given stays as it is."""
+        for change in self.changes:
+            images = change(images, generator)
+        return images
+
+    def mix(self, images: Tensor, target: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Mix standardised images and their classes `(B,)`, which become shares `(B, num_classes)`."""
+        if self.mixes:
+            target = F.one_hot(target, self.num_classes).float()
+        for mixing in self.mixes:
+            images, target = mixing.mix(images, target, generator)
+        return images, target
+
+
+def _build(item: Any, facts: Mapping[str, Any], path: tuple) -> Any:
+    written = AUGMENTATIONS.read(item)
+    try:
+        return augmentations.build(written.name, written.choices, facts)
+    except Misfit as error:
+        raise Misfit(error.message, written.place(path, error.path)) from None

@@ -1,0 +1,114 @@
+"""The processor of images: files to standardised `input`, predictions to class names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlx.core import Batch, Processor
+from dlx.errors import UsageError
+from dlx.processors.image_decoding import ENDINGS, BadImage, Decoding, restore
+from dlx.processors.targets import ClassTarget
+from dlx.registry import processors
+
+
+class ImageFile(NamedTuple):
+    """A file given to `dlx predict`; `content` is there where it came from standard input."""
+
+    name: str
+    content: bytes | None = None
+
+
+@processors("image")
+class ImageProcessor(Processor):
+    """Image files of any size and mode.
+
+    A file is decoded to the size that training stored, the middle is cut out in the size `(height, width)` of `input`, and
+    each channel is standardised by `mean` and `std`, in parts of the whole range 0..1.
+    """
+
+    name = "image"
+
+    def __init__(
+        self, decoding: Decoding, size: Sequence[int], mean: Sequence[float], std: Sequence[float], class_names: Sequence[str]
+    ) -> None:
+        self.decoding, self.size = decoding, tuple(size)
+        self.mean, self.std = list(mean), list(std)
+        self.offset = torch.tensor([255 * m for m in mean]).view(-1, 1, 1)
+        self.scale = torch.tensor([1 / (255 * s) for s in std]).view(-1, 1, 1)
+        self.target = ClassTarget("class", class_names)
+        self.encoded: list[str] = []  # the files of the last batch, which its answers name
+
+    def standardize(self, images: Tensor) -> Tensor:
+        """Turn uint8 `(B, C, h, w)`, stored or augmented, into `input`: float32 `(B, C, H, W)`."""
+        return torch.sub(middle(images, self.size), self.offset).mul_(self.scale).contiguous()
+
+    def read(self, inputs: Iterable[str]) -> Iterator[ImageFile]:
+        """Find image files: files, folders with all below them, or `-` for one image from standard input."""
+        for given in inputs:
+            if given == "-":
+                yield ImageFile("standard input", sys.stdin.buffer.read())
+            elif os.path.isdir(given):
+                yield from _below(given)
+            elif os.path.isfile(given):
+                yield ImageFile(given)
+            else:
+                raise UsageError(f"{given}: no file or folder")
+
+    def encode(self, examples: list[ImageFile]) -> Batch:
+        """Decode files as training did; UsageError names the one that cannot be."""
+        self.encoded = [example.name for example in examples]
+        return {"input": self.standardize(torch.from_numpy(np.stack([self._pixels(example) for example in examples])))}
+
+    def _pixels(self, example: ImageFile) -> np.ndarray:
+        try:
+            content = Path(example.name).read_bytes() if example.content is None else example.content
+            return self.decoding(content, example.name)
+        except BadImage as error:
+            raise UsageError(f"{example.name}: {error}") from None
+        except OSError as error:
+            raise UsageError(f"{example.name}: cannot be read: {error.strerror}") from None
+
+    def decode(self, prediction: Batch) -> list[dict[str, Any]]:
+        """Answer {"file": name, "label": class, "probability": {class: p}}; the files are those of the last `encode`."""
+        answers = self.target.decode(prediction)
+        if len(answers) != len(self.encoded):
+            return answers
+        return [{"file": file} | answer for file, answer in zip(self.encoded, answers, strict=True)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tell sizes, statistics and class names."""
+        statistics = {"mean": self.mean, "std": self.std}
+        return {
+            "decoding": self.decoding.state_dict(), "size": list(self.size), **statistics, "class_names": self.target.names
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ImageProcessor:
+        """Make the processor again."""
+        return cls(**(dict(state) | {"decoding": restore(state["decoding"])}))
+
+
+def middle(images: Tensor, size: Sequence[int]) -> Tensor:
+    """Cut the middle out of images `(B, C, h, w)`; a view."""
+    top, left = (images.shape[2] - size[0]) // 2, (images.shape[3] - size[1]) // 2
+    return images[:, :, top : top + size[0], left : left + size[1]]
+
+
+def _below(folder: str) -> Iterator[ImageFile]:
+    found = False
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if os.path.splitext(name)[1].lower() in ENDINGS and not name.startswith("."):
+                found = True
+                yield ImageFile(os.path.join(place, name))
+    if not found:
+        raise UsageError(f"{folder}: holds no image ({', '.join(ENDINGS)})")

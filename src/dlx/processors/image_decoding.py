@@ -1,0 +1,152 @@
+"""An image file to pixels of one size: the same for training and for prediction. It imports no torch: decoders are small."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+Resize = Literal["squash", "crop", "pad"]
+VERSION = 1  # of the pixels that come out: a cache made by another version is not used
+# Formats whose decoders read pixels and run no program: EPS, for one, would start Ghostscript.
+FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+ENDINGS = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".gif": "GIF", ".bmp": "BMP",
+    ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM",
+}  # fmt: skip
+MAX_PIXELS = 89_478_485  # Pillow's own limit: beyond it, it warns of a decompression bomb
+ORIENTATION = 0x0112  # the EXIF tag
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error, zlib.error,
+          MemoryError, Image.DecompressionBombError)  # fmt: skip
+
+
+class BadImage(Exception):
+    """A file that cannot be used as an image; the message says why, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What becomes of a file: `channels` 3 or 1, `height` and `width` in pixels, and how its own size is met."""
+
+    height: int
+    width: int
+    channels: int = 3
+    resize: Resize = "squash"
+    max_pixels: int = MAX_PIXELS
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Give (C, H, W)."""
+        return self.channels, self.height, self.width
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tell the settings as JSON values."""
+        return asdict(self)
+
+    def __call__(self, content: bytes, name: str) -> np.ndarray:
+        """Decode a file to uint8 `(C, H, W)`; `name` tells its ending. Raises BadImage."""
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                self._refuse(image, name)
+                image.draft(None, (2 * self.width, 2 * self.height))  # a JPEG much larger is read at a fraction of its size
+                image.load()
+                return self.fit(upright(image))
+        except BadImage:
+            raise
+        except BROKEN as error:
+            raise BadImage(_reason(error, content)) from None
+
+    def _refuse(self, image: Image.Image, name: str) -> None:
+        count = image.width * image.height
+        if count > self.max_pixels:
+            raise BadImage(f"oversized: {image.width}x{image.height} are more than max_pixels {self.max_pixels:,}")
+        held = "JPEG" if image.format == "MPO" else image.format  # what telephones put into a .jpg
+        named = ENDINGS.get("." + name.rpartition(".")[2].lower())
+        if named and named != held:
+            raise BadImage(f"mislabelled: it holds {held}, but its name says {named}")
+
+    def fit(self, image: Image.Image) -> np.ndarray:
+        """Bring an image of any mode and size to uint8 `(C, H, W)`. Raises BadImage."""
+        plain = in_colors(image, self.channels)
+        if plain.size != (self.width, self.height):
+            plain = RESIZE[self.resize](plain, self.width, self.height)
+        pixels = np.asarray(plain)
+        return pixels[None] if self.channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _reason(error: Exception, content: bytes) -> str:
+    if not content:
+        return "unreadable: it is empty"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"unreadable: none of {', '.join(FORMATS)}"
+    if isinstance(error, Image.DecompressionBombError):
+        return "oversized: Pillow takes it for a decompression bomb"
+    text = str(error).partition("\n")[0] or type(error).__name__
+    return f"truncated: {text}" if "truncated" in text.lower() else f"unreadable: {text}"
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF orientation says; EXIF that cannot be read says nothing."""
+    try:
+        turned = image.getexif().get(ORIENTATION, 1) != 1
+    except BROKEN:
+        return image
+    return ImageOps.exif_transpose(image) if turned else image
+
+
+def in_colors(image: Image.Image, channels: int) -> Image.Image:
+    """Convert any mode to RGB or grey; what is transparent is laid on white. Raises BadImage."""
+    mode = "RGB" if channels == 3 else "L"
+    if image.mode == mode and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        image = _from_16_bits(image)
+    elif image.mode == "F":
+        raise BadImage("unreadable: its pixels are floating-point numbers, whose range nothing tells")
+    elif image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV", "P"):
+        image = image.convert("RGB")  # to grey only from there: Pillow converts some of them no other way
+    return image.convert(mode)
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise BadImage("unreadable: its pixels are 32-bit numbers beyond 65,535, whose range nothing tells")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+# Bilinear, over all pixels that go into one, as torchvision's transforms resize Pillow images.
+def _squash(image: Image.Image, width: int, height: int) -> Image.Image:
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _crop(image: Image.Image, width: int, height: int) -> Image.Image:
+    scale = min(image.width / width, image.height / height)
+    left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
+    box = (left, top, left + scale * width, top + scale * height)
+    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+
+
+def _pad(image: Image.Image, width: int, height: int) -> Image.Image:
+    scale = max(image.width / width, image.height / height)
+    size = max(1, round(image.width / scale)), max(1, round(image.height / scale))
+    whole = Image.new(image.mode, (width, height))
+    whole.paste(image.resize(size, Image.Resampling.BILINEAR), ((width - size[0]) // 2, (height - size[1]) // 2))
+    return whole
+
+
+RESIZE = {"squash": _squash, "crop": _crop, "pad": _pad}
+
+
+def restore(state: Mapping[str, Any]) -> Decoding:
+    """Make the settings again."""
+    return Decoding(**state)
