@@ -72,7 +72,9 @@ class CachedFeatures(Source):
         for batch in self.source.evaluate(actor, split):
             if batch["index"][0] != sum(sizes) or batch["index"][-1] - batch["index"][0] + 1 != len(batch["index"]):
                 raise DlxError(f"the split '{split}' does not come in its order, so features cannot be kept")
-            batch = self.with_features(batch)
+            if sizes or split not in self.first:
+                batch = self.with_features(batch)
+                self.first.setdefault(split, batch)
             sizes.append(len(batch["index"]))
             for word, value in batch.items():
                 if word != "index":
@@ -95,7 +97,8 @@ class CachedFeatures(Source):
         return self.source.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Return the source within to a position."""
+        """Return the source within to a position; the weights may be others now, so nothing kept counts."""
+        self.kept = {}
         self.source.load_state_dict(state)
 
 

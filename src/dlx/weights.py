@@ -214,9 +214,10 @@ def _by_order(wanted: Mapping[str, Tensor], given: Weights, leeway: Leeway) -> R
 
 
 def _check_pair(mine: str, name: str, wanted: Mapping[str, Tensor]) -> None:
-    """Refuse what has the right shape by chance: a bias for a weight, or a name that the model has elsewhere."""
+    """Refuse what has the right shape by chance: a bias for a weight, or a name that the model has elsewhere in that shape."""
     ends = [n.rpartition(".")[2] for n in (mine, name)]
-    if (ends[0] != ends[1] and set(ends) <= set(PARTS)) or (name != mine and name in wanted):
+    elsewhere = name != mine and name in wanted and wanted[name].shape == wanted[mine].shape
+    if elsewhere or (ends[0] != ends[1] and set(ends) <= set(PARTS)):
         raise _NoMatch(f"'{name}' stands where '{mine}' should")
 
 

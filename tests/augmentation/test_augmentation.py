@@ -13,8 +13,8 @@ from dlx.registry import augmentations, check_value
 
 ALL = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
-    {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}}, {"cutout": 8},
-    "rand_augment", "trivial_augment", "mixup", "cutmix",
+    {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},
+    {"cutout": 8},    "rand_augment", "trivial_augment", "mixup", "cutmix",
 ]  # fmt: skip
 
 

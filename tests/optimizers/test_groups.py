@@ -8,7 +8,7 @@ from dlx import build, registry, spec
 from dlx.optimizers import groups
 from dlx.spec import SpecError
 
-CHOICES = {"no_decay": ["bias", "norm"], "groups": {}}
+CHOICES = {"no_decay": ["bias", "norm"], "groups": {}, "weight_decay": 0.1}
 
 
 class Model(nn.Module):
@@ -33,6 +33,12 @@ def test_biases_and_norms_do_not_decay_and_the_frozen_are_left_out():
     }
     found = grouped(no_decay=["embedding"])
     assert found[("embedding.weight",)] == {"weight_decay": 0.0}
+
+
+def test_without_decay_there_is_nothing_to_divide():
+    assert list(grouped(weight_decay=0).values()) == [{}]
+    found = grouped(weight_decay=0, groups={"head.*": {"weight_decay": 0.1}})
+    assert found[("head.weight",)] == {"weight_decay": 0.1}
 
 
 def test_the_first_pattern_that_matches_counts():

@@ -38,7 +38,8 @@ def parameter_groups(model: nn.Module, choices: Mapping[str, Any]) -> list[dict[
         pattern = next((p for p in choices["groups"] if fnmatch.fnmatchcase(name, p)), None)
         unused.discard(pattern)
         settings = dict(choices["groups"].get(pattern, {}))
-        if kinds.get(name) in choices["no_decay"]:
+        decay = settings.get("weight_decay", choices.get("weight_decay", 0))
+        if decay and kinds.get(name) in choices["no_decay"]:  # a group more is a kernel more at every step
             settings["weight_decay"] = 0.0
         key = tuple(sorted(settings.items(), key=str))
         found.setdefault(str(key), {"params": [], **settings})["params"].append(parameter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from PIL import Image, ImageOps
 Resize = Literal["squash", "crop", "pad"]
 VERSION = 1  # of the pixels that come out: a cache made by another version is not used
 # Formats whose decoders read pixels and run no program: EPS, for one, would start Ghostscript.
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 ENDINGS = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".gif": "GIF", ".bmp": "BMP",
     ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM",
@@ -52,9 +53,10 @@ class Decoding:
     def __call__(self, content: bytes, name: str) -> np.ndarray:
         """Decode a file to uint8 `(C, H, W)`; `name` tells its ending. Raises BadImage."""
         try:
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 self._refuse(image, name)
-                image.draft(None, (2 * self.width, 2 * self.height))  # a JPEG much larger is read at a fraction of its size
+                side = 2 * max(self.width, self.height)
+                image.draft(None, (side, side))  # a JPEG much larger is read at a fraction of its size
                 image.load()
                 return self.fit(upright(image))
         except BadImage:

@@ -58,13 +58,14 @@ class Classification(Task):
 
     def weigh(self, logits: Tensor, target: Tensor) -> Loss:
         """Average the samples' losses as PyTorch does: by the weights of their classes."""
-        weight = len(target) if self.class_weights is None else self.class_weights[target].sum()
+        weights = self.class_weights
+        weight = len(target) if weights is None else weights[target].sum()
         if self.loss is cross_entropy:
-            value = F.cross_entropy(logits, target, self.class_weights, label_smoothing=self.label_smoothing)
-        elif self.class_weights is None:
+            value = F.cross_entropy(logits, target, weights, label_smoothing=self.label_smoothing)
+        elif weights is None:
             value = self.loss(logits, target).mean()
         else:
-            value = (self.loss(logits, target) * self.class_weights[target]).sum() / weight
+            value = (self.loss(logits, target) * weights[target]).sum() / weight
         return Loss(value, weight)
 
     def predict(self, batch: Batch) -> Batch:

@@ -1,0 +1,34 @@
+"""The idx files of MNIST and its successors (LeCun, Cortes, Burges 1998), plain or gzipped."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+
+import numpy as np
+
+from dlx.errors import Misfit
+
+PARTS = {"train": "train", "test": "t10k"}
+
+
+def find(folder: str, prefix: str, kind: str) -> str | None:
+    """Find a file such as train-images-idx3-ubyte.gz in a folder."""
+    name = f"{prefix}-{'images-idx3' if kind == 'images' else 'labels-idx1'}-ubyte"
+    paths = [os.path.join(folder, name + ending) for ending in ("", ".gz")]
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def read(file: str) -> np.ndarray:
+    """Read an array of uint8; raises Misfit where the file is not whole."""
+    try:
+        with gzip.open(file, "rb") if file.endswith(".gz") else open(file, "rb") as opened:
+            content = opened.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise Misfit(f"{file}: cannot be read: {error}", ("path",)) from None
+    axes = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
+    shape = np.frombuffer(content, ">u4", axes, 4).astype(int) if len(content) >= 4 + 4 * axes else np.zeros(0, int)
+    if not axes or len(content) - 4 - 4 * axes != np.prod(shape):
+        raise Misfit(f"{file}: is no whole idx file of bytes", ("path",))
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)

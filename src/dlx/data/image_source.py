@@ -1,0 +1,110 @@
+"""A data set of images: uint8 at rest, augmented as whole batches, standardised as the model reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlx.augmentation.pipeline import Pipeline
+from dlx.core import Batch
+from dlx.data.image_pixels import Images, pieces
+from dlx.data.memory import Memory
+from dlx.data.order import generator, permutation
+from dlx.processors.image import ImageProcessor
+from dlx.processors.image_decoding import Decoding
+
+SAMPLED = 10_000  # training images that mean and deviation are taken from, drawn once and for all
+SAMPLED_BYTES = 100_000_000  # and no more than these: 664 images of 224x224
+EVALUATION_BYTES = 32 * 2**20  # of float32 input to an evaluation batch
+
+
+class ImageSource(Memory):
+    """Splits of uint8 images `(N, C, h, w)`, in memory or not, with targets `(N,)`.
+
+    A batch has `input` float32 `(B, C, H, W)`, standardised; `target` int64 `(B,)`, or float32 `(B, num_classes)` under
+    mixup and cutmix; `index`. A training batch's randomness follows from seed, epoch and its first sample's place in the
+    epoch alone. The next batch is prepared by a thread while one is used; the position counts those yielded.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        images: Mapping[str, Images],
+        targets: Mapping[str, Tensor],
+        class_names: Sequence[str],
+        decoding: Decoding,
+        size: Sequence[int],
+        *,
+        augment: Sequence[Any] | None = None,
+        batch_size: int,
+        drop_last: bool = False,
+    ) -> None:
+        data: dict[str, dict[str, Any]] = {split: {"input": images[split], "target": targets[split]} for split in images}
+        shape = [decoding.channels, *size]
+        mean, std = statistics(images["train"]) if len(images["train"]) else ([0.5], [0.5])
+        counts = torch.bincount(targets["train"], minlength=len(class_names)).tolist()
+        facts = {
+            "input_shape": shape, "in_channels": decoding.channels, "num_classes": len(class_names),
+            "class_names": list(class_names), "class_counts": counts, "channel_mean": mean, "channel_std": std,
+        }  # fmt: skip
+        processor = ImageProcessor(decoding, size, mean, std, class_names)
+        fitting = EVALUATION_BYTES // (4 * shape[0] * shape[1] * shape[2])
+        evaluation = max(batch_size, min(256, fitting))
+        super().__init__(
+            seed, data, facts, processor, batch_size=batch_size, drop_last=drop_last, evaluation_batch_size=evaluation
+        )
+        self.standardize = processor.standardize
+        self.augment = Pipeline(augment or [], facts)
+        self.random_inputs = bool(augment)  # whether a training image differs from one epoch to the next
+        self.thread = ThreadPoolExecutor(1, "dlx-images")
+
+    def _shuffled(self, order: Tensor) -> Callable[[int, int], Batch]:
+        epoch, fetch = self.epoch, super()._shuffled(order)  # the epoch now: it moves on before its last batch is fetched
+        ahead: dict[int, Future[Batch]] = {}
+
+        def prepare(start: int, stop: int) -> Batch:
+            return self._finish(fetch(start, stop), epoch, start)
+
+        def prefetched(start: int, stop: int) -> Batch:
+            batch = ahead.pop(start, None)
+            following = min(stop + self.batch_size, self.size)
+            if stop + self.least <= self.size:
+                ahead[stop] = self.thread.submit(prepare, stop, following)
+            return batch.result() if batch else prepare(start, stop)
+
+        return prefetched
+
+    def _finish(self, batch: Batch, epoch: int, start: int) -> Batch:
+        draw = generator(self.seed, epoch, start)
+        images = self.standardize(self.augment.change(batch["input"], draw))
+        images, target = self.augment.mix(images, batch["target"], draw)
+        return {**batch, "input": images, "target": target}
+
+    def _evaluate(self, words: Mapping[str, Any]) -> Iterator[Batch]:
+        images, targets = words["input"], words["target"]
+        for start in range(0, len(targets), self.evaluation_batch_size):
+            stop = min(start + self.evaluation_batch_size, len(targets))
+            index = torch.arange(start, stop)
+            yield {"input": self.standardize(images[start:stop]), "target": targets[start:stop].clone(), "index": index}
+
+
+def statistics(images: Images) -> tuple[list[float], list[float]]:
+    """Compute each channel's mean and deviation over a sample of the images, in parts of the whole range 0..1.
+
+    The sample is the same for every seed; sums of whole numbers are exact, so threads do not change the result.
+    """
+    channels, height, width = images.shape[1:]
+    most = max(1, min(SAMPLED, SAMPLED_BYTES // (channels * height * width)))
+    index = permutation(0, 0, len(images))[:most].sort().values
+    total, squares = torch.zeros(channels, dtype=torch.int64), torch.zeros(channels, dtype=torch.int64)
+    for piece in pieces(images, index):
+        total += piece.sum((0, 2, 3), dtype=torch.int64)
+        squares += piece.int().square_().sum((0, 2, 3), dtype=torch.int64)
+    count = len(index) * height * width
+    mean = total.double() / count
+    std = (squares.double() / count - mean.square()).clamp_min(1.0).sqrt()  # one colour everywhere: one grey level
+    return (mean / 255).tolist(), (std / 255).tolist()
