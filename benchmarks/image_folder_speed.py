@@ -23,10 +23,10 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-import torchvision  # noqa: E402
-from torchvision.transforms import v2  # noqa: E402
+import torchvision
+from torchvision.transforms import v2
 
-from dlx.registry import sources  # noqa: E402
+from dlx.registry import sources
 
 # Name: size stored, size read, images, border of the crop.
 SETS = {"large": (256, 224, 1500, 0), "small": (32, 32, 12000, 4)}

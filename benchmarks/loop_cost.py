@@ -103,9 +103,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = [(loop(), bare()) for _ in range(parser.parse_args().rounds + 1)][1:]  # the first one warms up
     ours, theirs = (statistics.median(times) * 1e6 for times in zip(*rounds, strict=True))
-    ratios = [a / b for a, b in rounds]
+    costs = [100 * (a / b - 1) for a, b in rounds]
     print(f"bare step {theirs:.0f} us, in the loop {ours:.0f} us")
-    print(f"the loop costs {100 * (statistics.median(ratios) - 1):+.1f} % (from {100 * (min(ratios) - 1):+.1f} to {100 * (max(ratios) - 1):+.1f})")
+    print(f"the loop costs {statistics.median(costs):+.1f} % (from {min(costs):+.1f} to {max(costs):+.1f})")
 
 
 if __name__ == "__main__":

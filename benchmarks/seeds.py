@@ -1,6 +1,6 @@
 """Test numbers of a config over several seeds: `dlx train` and `dlx eval` for each, and their mean and deviation.
 
-    python benchmarks/seeds.py configs/tabular/iris_mlp.yaml --seeds 5 [KEY=VALUE ...] [--split test]
+python benchmarks/seeds.py configs/tabular/iris_mlp.yaml --seeds 5 [KEY=VALUE ...] [--split test]
 """
 
 from __future__ import annotations
@@ -30,14 +30,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(options.seeds):
             begun = time.perf_counter()
-            trained = run("train", options.config, *options.overrides, "--seed", str(seed), "--runs", folder, "--name", f"seed-{seed}")
+            trained = run(
+                "train", options.config, *options.overrides, "--seed", str(seed), "--runs", folder, "--name", f"seed-{seed}"
+            )
             seconds.append(time.perf_counter() - begun)
             rows.append(run("eval", trained["run"], "--split", options.split))
-            print(f"seed {seed}: " + "  ".join(f"{k} {v:.4f}" for k, v in rows[-1].items() if k.startswith(options.split + "/")))
+            print(
+                f"seed {seed}: " + "  ".join(f"{k} {v:.4f}" for k, v in rows[-1].items() if k.startswith(options.split + "/"))
+            )
     for name in [key for key in rows[0] if key.startswith((f"{options.split}/", "baseline/"))]:
         values = [row[name] for row in rows]
         deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-        print(f"{name:28} mean {statistics.mean(values):.4f}  deviation {deviation:.4f}  least {min(values):.4f}  most {max(values):.4f}")
+        spread = f"deviation {deviation:.4f}  least {min(values):.4f}  most {max(values):.4f}"
+        print(f"{name:28} mean {statistics.mean(values):.4f}  {spread}")
     print(f"seconds a training, start and all: median {statistics.median(seconds):.1f}")
 
 

@@ -9,6 +9,7 @@ of its own, in turn, several times; medians count, and ratios are taken round by
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -34,7 +35,7 @@ def network():
     from torch import nn
 
     layers: list[nn.Module] = []
-    for before, after in zip(SIZES, SIZES[1:], strict=False):
+    for before, after in itertools.pairwise(SIZES):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -109,13 +110,13 @@ def dlx() -> float:
         layers = ", ".join(f"{{dense: {{size: {size}, activation: relu}}}}" for size in SIZES[1:-1])
         Path(f"{folder}/mlp.yaml").write_text(
             f"task: classification\n"
-            f"data: {{name: csv, train: {folder}/table.csv, val: {folder}/val.csv, test: {folder}/val.csv, target: y, batch_size: {BATCH}}}\n"
+            f"data: {{name: csv, train: {folder}/table.csv, val: {folder}/val.csv, test: 0, target: y, batch_size: {BATCH}}}\n"
             f"model: {{name: sequential, layers: [{layers}, dense: num_classes]}}\n"
             f"optimizer: adam\nepochs: {EPOCHS + 1}\ndevice: {{threads: {THREADS}}}\n"
         )
         command = [sys.executable, "-m", "dlx", "train", f"{folder}/mlp.yaml", "--runs", f"{folder}/runs"]
         subprocess.run(command, check=True, capture_output=True)
-        rows = [json.loads(line) for line in open(f"{folder}/runs/mlp/metrics.jsonl")]
+        rows = [json.loads(line) for line in Path(f"{folder}/runs/mlp/metrics.jsonl").read_text().splitlines()]
         seconds = {row["step"]: row["seconds"] for row in rows}
     per_epoch = ROWS // BATCH
     return EPOCHS * per_epoch / (seconds[per_epoch * (EPOCHS + 1)] - seconds[per_epoch])

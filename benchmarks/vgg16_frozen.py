@@ -2,7 +2,7 @@
 
 dlx runs the whole program, from JPEG files to the last step, and computes the features of an image once. Keras, with the
 backend that KERAS_BACKEND names, is given the decoded images as an array; its epochs after the first, which compiles, are
-timed and scaled to 100. Both learn Flatten, Dense(256), Dense(classes) with Adam, from random weights in the published
+timed and scaled to 100. Both learn global average pooling, Dense(256) and Dense(classes) with Adam, from random weights in the published
 file's format: the time does not depend on their values. Each contestant is a process of its own.
 
     python benchmarks/vgg16_frozen.py [--images 256] [--epochs 100] [--keras-epochs 2] [--only dlx]
@@ -24,7 +24,7 @@ SIDE, CLASSES, BATCH = 224, 4, 32
 CONFIG = """
 task: classification
 data: {{name: image_folder, path: {folder}, image_size: 224, batch_size: 32, val: 0.0, test: 0.0, cache: {cache}}}
-model: {{name: vgg16, weights: {weights}, freeze: backbone, pooling: flatten, hidden: [256]}}
+model: {{name: vgg16, weights: {weights}, freeze: backbone, pooling: average, hidden: [256]}}
 optimizer: {{name: adam, lr: 0.001}}
 epochs: {epochs}
 """
@@ -76,7 +76,7 @@ def keras(count: int, epochs: int) -> dict[str, float]:
     labels = generator.integers(0, CLASSES, count)
     backbone = keras.applications.VGG16(weights=None, include_top=False, input_shape=(SIDE, SIDE, 3))
     backbone.trainable = False
-    head = [keras.layers.Flatten(), keras.layers.Dense(256, "relu"), keras.layers.Dense(CLASSES)]
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(256, "relu"), keras.layers.Dense(CLASSES)]
     model = keras.Sequential([backbone, *head])
     model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(images[: 2 * BATCH], labels[: 2 * BATCH], batch_size=BATCH, epochs=1, verbose=0)

@@ -81,10 +81,20 @@ def test_every_image_is_seen_once():
 
 def test_a_first_look_at_one_batch_keeps_nothing():
     cached, task = wrapped()
-    first = next(iter(cached.evaluate(task, "val")))
+    first = [next(iter(cached.evaluate(task, "val"))) for _ in range(3)][0]
     again = list(cached.evaluate(task, "val"))
     assert torch.equal(first["features"], again[0]["features"])
     assert sum(len(batch["index"]) for batch in again) == 7
+    assert task.model.seen == 7, "not even a first look is computed twice"
+
+
+def test_other_weights_make_other_features():
+    cached, task = wrapped()
+    before = next(cached.train(task))["features"]
+    with torch.no_grad():
+        task.model.backbone.weight.mul_(-1)
+    cached.load_state_dict(source().state_dict())  # as a resume does, once the weights are there
+    assert not torch.equal(next(cached.train(task))["features"], before)
 
 
 def test_a_position_resumes():

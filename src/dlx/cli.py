@@ -27,7 +27,9 @@ app = typer.Typer(
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file (for `train --resume` also a run directory).")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE ...]", help="Changes to the config: optimizer.lr=0.01, +new=1, ~key.", show_default=False),
+    typer.Argument(
+        metavar="[KEY=VALUE ...]", help="Changes to the config: optimizer.lr=0.01, +new=1, ~key.", show_default=False
+    ),
 ]
 Checkpoint = Annotated[str, typer.Argument(metavar="PATH", help="A run, RUN/best, RUN/last or a checkpoint directory.")]
 Json = Annotated[bool, typer.Option("--json", help="Write the result for machines.")]
@@ -42,7 +44,9 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _main(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
     pass
 
 
@@ -106,7 +110,9 @@ def evaluate(
 @app.command()
 def predict(
     path: Checkpoint,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="CSV files, rows such as 5.1,3.5,1.4,0.2, or - for stdin.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="CSV files, rows such as 5.1,3.5,1.4,0.2, or - for stdin.")
+    ],
     device: Device = None,
     as_json: Json = False,
     plugin: Plugin = None,

@@ -30,7 +30,7 @@ class Loss:
 class Picture(Protocol):
     """Something to look at: a matplotlib Figure, or anything that saves itself the same way."""
 
-    def savefig(self, path: str) -> None: ...
+    def savefig(self, path: Any, /) -> Any: ...
 
 
 class Task(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Annotated, Any, Literal
 
@@ -43,7 +44,7 @@ class Device:
             torch.use_deterministic_algorithms(True, warn_only=True)
         module.to(self.device)
         wanted = self.memory_format
-        if wanted == "channels_last" or wanted == "auto" and convolutions and self.device.type in ("cpu", "cuda"):
+        if wanted == "channels_last" or (wanted == "auto" and convolutions and self.device.type in ("cpu", "cuda")):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -74,7 +75,11 @@ class Device:
 
 def available() -> list[str]:
     """List the kinds of device that work here, the fastest first."""
-    checks = {"cuda": torch.cuda.is_available, "xpu": torch.xpu.is_available, "mps": torch.backends.mps.is_available}
+    checks: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "xpu": torch.xpu.is_available,
+        "mps": torch.backends.mps.is_available,
+    }
     return [name for name, check in checks.items() if check()] + ["cpu"]
 
 

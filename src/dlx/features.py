@@ -45,6 +45,7 @@ class CachedFeatures(Source):
         self.processor: Processor | None = source.processor
         self.batches_per_epoch = source.batches_per_epoch
         self.kept: dict[str, Kept] = {}
+        self.first: dict[str, Batch] = {}  # of each split its first batch, which rehearsals look at more than once
         self.between: Callable[[], None] = lambda: None  # called between the batches of a first pass, which may be long
 
     def train(self, actor: Task | None) -> Iterator[Batch]:
@@ -72,15 +73,17 @@ class CachedFeatures(Source):
         for batch in self.source.evaluate(actor, split):
             if batch["index"][0] != sum(sizes) or batch["index"][-1] - batch["index"][0] + 1 != len(batch["index"]):
                 raise DlxError(f"the split '{split}' does not come in its order, so features cannot be kept")
-            if sizes or split not in self.first:
+            if sizes:
                 batch = self.with_features(batch)
-                self.first.setdefault(split, batch)
+            else:
+                batch = self.first[split] = self.first.get(split) or self.with_features(batch)
             sizes.append(len(batch["index"]))
             for word, value in batch.items():
                 if word != "index":
                     growing.setdefault(word, Growing()).append(value)
             yield {word: value.clone() for word, value in batch.items()}  # a model may work in place on what it is given
         self.kept[split] = Kept({word: values.finish() for word, values in growing.items()}, sizes)
+        del self.first[split]
 
     def with_features(self, batch: Batch) -> Batch:
         """Put features, on the CPU, in the place of a batch's input."""
@@ -98,7 +101,7 @@ class CachedFeatures(Source):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Return the source within to a position; the weights may be others now, so nothing kept counts."""
-        self.kept = {}
+        self.kept, self.first = {}, {}
         self.source.load_state_dict(state)
 
 

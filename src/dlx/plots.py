@@ -50,7 +50,12 @@ def matrix(counts: np.ndarray, names: Sequence[str]) -> Figure:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if size <= 30:
-        axes.set_xticks(range(size), names, rotation=45 if max(map(len, names)) > 3 else 0, ha="right" if max(map(len, names)) > 3 else "center")
+        axes.set_xticks(
+            range(size),
+            names,
+            rotation=45 if max(map(len, names)) > 3 else 0,
+            ha="right" if max(map(len, names)) > 3 else "center",
+        )
         axes.set_yticks(range(size), names)
         for row, column in np.argwhere(counts > 0):
             tone = "white" if shares[row, column] > 0.5 else "black"

@@ -46,7 +46,9 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     module.load_state_dict(tensors)
 
 
-def pack_optimizers(optimizers: Mapping[str, Optimizer], names: Mapping[Tensor, str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def pack_optimizers(
+    optimizers: Mapping[str, Optimizer], names: Mapping[Tensor, str]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Divide the optimizers' states into tensors and JSON values, keyed PART|PARAMETER|NAME."""
     tensors: dict[str, Tensor] = {}
     values: dict[str, Any] = {}

@@ -26,9 +26,7 @@ class NonFinite(DlxError):
 class Stepper:
     """Descends the losses of a task, each by the optimizer of its part."""
 
-    def __init__(
-        self, task: Task, optimizers: Mapping[str, Optimizer], device: Device, clip_norm: float | None = None
-    ) -> None:
+    def __init__(self, task: Task, optimizers: Mapping[str, Optimizer], device: Device, clip_norm: float | None = None) -> None:
         self.task, self.optimizers, self.device, self.clip_norm = task, optimizers, device, clip_norm
         self.parameters = {part: [p for g in o.param_groups for p in g["params"]] for part, o in optimizers.items()}
         self.found = torch.zeros(1, device=device.device)  # becomes 1 where a gradient is not finite

@@ -36,7 +36,9 @@ def check(config: str, overrides: list[str]) -> str:
     if trainer.total_steps:
         epoch = trainer.steps_per_epoch
         per_epoch = f", {_time(epoch * seconds)} an epoch of {epoch:,}" if epoch else ""
-        lines.append(f"training time   {seconds * 1000:.3g} ms a step{per_epoch}, {_time(seconds * trainer.total_steps)} in all")
+        lines.append(
+            f"training time   {seconds * 1000:.3g} ms a step{per_epoch}, {_time(seconds * trainer.total_steps)} in all"
+        )
     lines.append(f"checkpoint      {_bytes(size)}, written and read back")
     if found:
         lines.append("metrics         " + ", ".join(f"val/{name}" for name in found.scalars))

@@ -41,7 +41,7 @@ def predict(path: str, inputs: list[str], overrides: list[str], batch_size: int 
 
 def flat(answer: dict[str, Any]) -> dict[str, Any]:
     """Lay an answer out as columns: a probability a class gets a column each."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for key, value in answer.items():
         if isinstance(value, dict):
             columns |= {f"{key} {name}": inner for name, inner in value.items()}

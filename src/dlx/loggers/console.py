@@ -29,7 +29,9 @@ class Console(Logger):
         self.bar: Progress | None = None
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
-        line = "  ".join([f"step {step:>6}", *(f"{name} {_short(value)}" for name, value in scalars.items() if name != "seconds")])
+        line = "  ".join(
+            [f"step {step:>6}", *(f"{name} {_short(value)}" for name, value in scalars.items() if name != "seconds")]
+        )
         self.file.write(line + "\n")
         self.file.flush()
         if self.bar:
@@ -55,7 +57,13 @@ class Console(Logger):
         if not self.live:
             return
         if self.bar is None:
-            columns = (TextColumn("[bold]step"), MofNCompleteColumn(), BarColumn(bar_width=24), TimeElapsedColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("[bold]step"),
+                MofNCompleteColumn(),
+                BarColumn(bar_width=24),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+            )
             numbers = TextColumn("{task.fields[numbers]}")
             self.bar = Progress(*columns, numbers, console=self.rich, auto_refresh=False)
             self.bar.add_task("train", total=total, numbers="")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from dlx.core import Logger, Picture
+from dlx.core import Logger
 from dlx.errors import Misfit
 from dlx.registry import loggers
 from dlx.run import Run
@@ -25,7 +26,7 @@ class TensorBoard(Logger):
         for name, value in scalars.items():
             self.writer.add_scalar(name, value, step)
 
-    def picture(self, step: int, name: str, picture: Picture) -> None:
+    def picture(self, step: int, name: str, picture: Any) -> None:
         self.writer.add_figure(name, picture, step)
 
     def close(self) -> None:

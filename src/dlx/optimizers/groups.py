@@ -30,7 +30,7 @@ def options(
 def parameter_groups(model: nn.Module, choices: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Divide a model's trainable parameters by their settings; raises Misfit where a pattern matches none."""
     kinds = _kinds(model)
-    found: dict[tuple, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     unused = set(choices["groups"])
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
@@ -41,8 +41,7 @@ def parameter_groups(model: nn.Module, choices: Mapping[str, Any]) -> list[dict[
         decay = settings.get("weight_decay", choices.get("weight_decay", 0))
         if decay and kinds.get(name) in choices["no_decay"]:  # a group more is a kernel more at every step
             settings["weight_decay"] = 0.0
-        key = tuple(sorted(settings.items(), key=str))
-        found.setdefault(str(key), {"params": [], **settings})["params"].append(parameter)
+        found.setdefault(str(sorted(settings.items())), {"params": [], **settings})["params"].append(parameter)
     if unused:
         names = ", ".join(sorted({n.partition(".")[0] + ".*" for n, _ in model.named_parameters()}))
         raise Misfit(f"no parameter matches; there is {names}", ("groups", sorted(unused)[0]))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from dlx.core import Schedule
+from dlx.errors import Misfit
 from dlx.registry import schedules
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -49,13 +50,16 @@ class Step(Schedule):
     """Multiplied by gamma after every so many epochs, or at the epochs named."""
 
     def __init__(
-        self, steps_per_epoch: int, *, every: PositiveInt | None = None, at: list[PositiveInt] = (), gamma: PositiveFloat = 0.1
-    ) -> None:  # type: ignore[assignment]
-        from dlx.errors import Misfit
-
+        self,
+        steps_per_epoch: int,
+        *,
+        every: PositiveInt | None = None,
+        at: list[PositiveInt] | None = None,
+        gamma: PositiveFloat = 0.1,
+    ) -> None:
         if (every is None) == (not at):
             raise Misfit("give either 'every' (epochs) or 'at' (a list of epochs)")
-        self.steps_per_epoch, self.every, self.at, self.gamma = steps_per_epoch, every, at, gamma
+        self.steps_per_epoch, self.every, self.at, self.gamma = steps_per_epoch, every, at or (), gamma
 
     def factor(self, step: int) -> float:
         epoch = step // self.steps_per_epoch
@@ -100,9 +104,7 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """Rises along a cosine to the learning rate and falls to almost nothing (Smith and Topin 2018)."""
 
-    def __init__(
-        self, total_steps: int, *, rise: Share = 0.3, start: Share = 0.04, end: NonNegativeFloat = 4e-6
-    ) -> None:
+    def __init__(self, total_steps: int, *, rise: Share = 0.3, start: Share = 0.04, end: NonNegativeFloat = 4e-6) -> None:
         self.total_steps, self.rise, self.start, self.end = max(total_steps, 1), rise, start, end
 
     def factor(self, step: int) -> float:
@@ -118,7 +120,9 @@ class OneCycle(Schedule):
 class Plateau(Schedule):
     """Multiplied by gamma after so many evaluations in a row without a new best."""
 
-    def __init__(self, *, patience: PositiveInt = 5, gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1, minimum: Share = 0.0) -> None:
+    def __init__(
+        self, *, patience: PositiveInt = 5, gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1, minimum: Share = 0.0
+    ) -> None:
         self.patience, self.gamma, self.minimum = patience, gamma, minimum
         self.now, self.waited = 1.0, 0
 

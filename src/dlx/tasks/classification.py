@@ -26,6 +26,8 @@ class Classification(Task):
     """
 
     predicts = frozenset({"logits", "probability", "label"})
+    class_weights: Tensor | None
+    prior: Tensor
     default_metrics = ("accuracy", "f1", "confusion_matrix")
 
     def __init__(

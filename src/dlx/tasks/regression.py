@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -12,7 +13,12 @@ from dlx.core import Batch, Loss, Task
 from dlx.errors import Misfit
 from dlx.registry import tasks
 
-LOSSES = {"squared_error": F.mse_loss, "absolute_error": F.l1_loss, "huber": F.huber_loss, "smooth_l1": F.smooth_l1_loss}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "squared_error": F.mse_loss,
+    "absolute_error": F.l1_loss,
+    "huber": F.huber_loss,
+    "smooth_l1": F.smooth_l1_loss,
+}
 
 
 @tasks("regression")
@@ -24,6 +30,9 @@ class Regression(Task):
     """
 
     predicts = frozenset({"value"})
+    average: Tensor
+    shift: Tensor
+    scale: Tensor
     default_metrics = ("rmse", "mae", "r2")
 
     def __init__(
