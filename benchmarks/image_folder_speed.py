@@ -97,9 +97,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=64)
     given = parser.parse_args()
-    print(
-        f"torch {torch.__version__}, torchvision {torchvision.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    )
+    versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
+    print(f"{versions}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print("images/s: dlx first, torchvision first, dlx later, torchvision later; ratio first (time), ratio later (speed)")
     with tempfile.TemporaryDirectory() as place:
         for name, (stored, _, count, _) in SETS.items():

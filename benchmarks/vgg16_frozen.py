@@ -2,8 +2,8 @@
 
 dlx runs the whole program, from JPEG files to the last step, and computes the features of an image once. Keras, with the
 backend that KERAS_BACKEND names, is given the decoded images as an array; its epochs after the first, which compiles, are
-timed and scaled to 100. Both learn global average pooling, Dense(256) and Dense(classes) with Adam, from random weights in the published
-file's format: the time does not depend on their values. Each contestant is a process of its own.
+timed and scaled to 100. Both learn global average pooling, Dense(256) and Dense(classes) with Adam, from random weights
+(dlx from a file in the published format): the time does not depend on their values. Each is a process of its own.
 
     python benchmarks/vgg16_frozen.py [--images 256] [--epochs 100] [--keras-epochs 2] [--only dlx]
 """

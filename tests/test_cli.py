@@ -182,7 +182,7 @@ NAMES = "a run's name has letters, digits, '-', '_' and '.', at most 100 in all"
     [
         (["train", "none.yaml"], "none.yaml: No such file or directory"),
         (["train", "iris.yaml", "other.yaml"], "override 'other.yaml': write key=value, +new=value or ~key"),
-        (["train", "iris.yaml", "--device", "gpu"], "--device gpu: device.name: 'gpu' is no device; there is auto, cpu"),
+        (["train", "iris.yaml", "--device", "gqu"], "--device gqu: device.name: 'gqu' is no device; there is auto, cpu"),
         (["train", "iris.yaml", "--device", "a: b"], "--device a: b: device.name: 'a: b' is no device; there is auto, cpu"),
         (["train", "iris.yaml", "--seed", "-1"], "--seed -1: seed: wants a number from 0 to 4,294,967,295, not -1"),
         (["train", "iris.yaml", "--plugin", "none.py"], "--plugin: no Python file none.py"),

@@ -14,7 +14,7 @@ def test_the_cpu_is_always_there_and_auto_takes_the_best():
     assert choose("cpu") == torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", ["gpu", "cpu0", "cuda:x", ""])
+@pytest.mark.parametrize("name", ["gqu", "cpu0", "cuda:x", ""])
 def test_a_name_that_is_none_is_told(name):
     with pytest.raises(Misfit, match=f"'{name}' is no device; there is auto, .*cpu") as caught:
         choose(name)

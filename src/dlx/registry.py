@@ -282,7 +282,9 @@ class Registry:
         """List the modules of the registry's folder."""
         return [module.name for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__)]
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: Any) -> bool:
+        if not isinstance(name, str):
+            return False
         # Module by module, those whose name resembles it first: some cost seconds to import.
         if name not in self.entries and not self.loaded:
             for module in sorted(self.modules(), key=lambda m: m not in name and name not in m):

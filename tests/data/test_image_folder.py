@@ -261,6 +261,23 @@ def test_a_cache_that_is_not_whole_is_made_again(folder, name):
     assert torch.equal(before, next(build(folder).evaluate(None, "train"))["input"])
 
 
+def test_a_cache_is_trusted_after_a_crash_only_if_it_was_on_the_disk(folder, monkeypatch):
+    build(folder)
+    (place,) = caches(folder)
+    for _ in range(200):
+        if (place / "synced").exists():
+            break
+        time.sleep(0.05)
+    before = place.stat().st_ino
+    monkeypatch.setattr(image_cache, "_boot", lambda: "another")
+    build(folder)
+    assert place.stat().st_ino == before
+    (place / "pixels").write_bytes(bytes((place / "pixels").stat().st_size))  # what a power cut may leave
+    (place / "synced").unlink()
+    assert next(build(folder).evaluate(None, "train"))["input"].std() > 0.5
+    assert any((place / "pixels").read_bytes())
+
+
 def test_what_a_killed_build_left_is_swept(folder):
     build(folder)
     (place,) = caches(folder)

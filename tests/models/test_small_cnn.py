@@ -72,6 +72,16 @@ def test_whitening_makes_patches_uncorrelated_and_is_kept():
     assert torch.equal(again.weight, weight)
 
 
+def test_whitening_of_nearly_equal_pixels_in_bfloat16():
+    torch.manual_seed(0)
+    smooth = torch.randn(32, 3, 1, 1) + 0.02 * torch.randn(32, 3, 16, 16)
+    modules = [Whitening(3), Whitening(3)]
+    modules[0](smooth)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert modules[1](smooth).isfinite().all()
+    assert torch.equal(modules[0].weight, modules[1].weight)
+
+
 def test_mirror_averages_both_sides():
     model = build("fast_cnn", [3, 32, 32], mirror=True).eval()
     images = torch.randn(2, 3, 32, 32)

@@ -286,6 +286,27 @@ def test_files_that_do_not_fit(tmp_path, squeezenet):
         build("squeezenet1_1", weights=str(tmp_path / "code.pt"))
 
 
+def test_an_order_wins_over_names_that_mean_something_else(tmp_path):
+    """The mobilenet_v2 of 2018 numbered the layers of a block without nesting, so that names of both overlap."""
+    torch.manual_seed(0)
+    theirs = reference("mobilenet_v2").features.state_dict()
+    flat = {}
+    for name, value in theirs.items():
+        layer, *inside = name.split(".")
+        if inside[0] == "conv":
+            count = 2 if layer == "1" else 3  # convolutions of a block; all but the last are nested with norm and activation
+            outer, rest = int(inside[1]), inside[2:]
+            inside = [
+                str(3 * outer + int(rest.pop(0))) if outer < count - 1 else str(3 * (count - 1) + outer - count + 1),
+                *rest,
+            ]
+            inside = ["conv", *inside]
+        flat[".".join(["features", layer, *inside])] = value
+    assert "features.1.conv.1.weight" in flat
+    model = build("mobilenet_v2", weights=save(tmp_path, flat))
+    assert all(torch.equal(model.backbone.features.state_dict()[name], value) for name, value in theirs.items() if value.ndim)
+
+
 def test_old_names_of_dense_layers_and_transformers(tmp_path, on_meta):
     from dlx.models.published import restore_names
 

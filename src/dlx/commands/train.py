@@ -104,7 +104,9 @@ class Session:
             run.write_status("running", step=trainer.step)
             trainer.fit()
         except (Interrupted, KeyboardInterrupt) as error:
-            run.write_status("interrupted", step=trainer.step, reason=f"signal {getattr(error, 'signal', 'SIGINT, twice')}")
+            run.write_status(
+                "interrupted", step=trainer.step, reason=signal.Signals(getattr(error, "signal", signal.SIGINT)).name
+            )
             trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {run.path} --resume")
             raise
         except BaseException as error:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
@@ -29,8 +30,31 @@ from dlx.processors.image_decoding import VERSION, Decoding
 README = (
     "dlx keeps decoded images here (docs/images.md). Anything in this folder may be deleted; it is made again when needed.\n"
 )
+SYNCED = "synced"  # an empty file beside pixels that are on the disk
 PULSE = 10.0  # seconds between two lines that tell how far decoding is
 log = logging.getLogger("dlx")
+
+
+def _boot() -> str:
+    """Name the run of the machine: what one has written is whole as long as it lasts."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _sync(place: str) -> None:
+    """Bring a cache to the disk, and mark it so: until then it is trusted only while the machine runs on.
+
+    Writing half a gigabyte durably takes seconds, which training need not wait for.
+    """
+    with contextlib.suppress(OSError):
+        for name in os.listdir(place):
+            with open(os.path.join(place, name), "rb") as written:
+                os.fsync(written.fileno())
+        with open(os.path.join(place, SYNCED), "wb"):
+            pass
 
 
 class CacheFolder:
@@ -69,7 +93,10 @@ class Decoded:
     def __init__(self, place: str, count: int, decoding: Decoding) -> None:
         self.file, self.shape = os.path.join(place, "pixels"), (count, *decoding.shape)
         with open(os.path.join(place, "index.json"), encoding="utf-8") as kept:
-            self.faults: dict[int, str] = {int(row): why for row, why in json.load(kept)["faults"].items()}
+            index = json.load(kept)
+        self.faults: dict[int, str] = {int(row): why for row, why in index["faults"].items()}
+        self.synced = os.path.exists(os.path.join(place, SYNCED))
+        self.trusted = self.synced or index["boot"] == _boot() != ""
         self.digests = np.fromfile(os.path.join(place, "digests"), np.uint64)
 
     @classmethod
@@ -80,7 +107,11 @@ class Decoded:
             whole = os.path.getsize(found.file) == np.prod(found.shape, dtype=np.int64) and len(found.digests) == count
         except (OSError, ValueError, KeyError):
             return None
-        return found if whole else None
+        if not whole or not found.trusted:
+            return None
+        if not found.synced:
+            threading.Thread(target=_sync, args=(place,), daemon=True).start()
+        return found
 
 
 def decoded(files: Names, decoding: Decoding, cache: str, num_workers: int) -> Decoded:
@@ -98,6 +129,8 @@ def decoded(files: Names, decoding: Decoding, cache: str, num_workers: int) -> D
             shutil.rmtree(rest, ignore_errors=True)
         try:
             _build(files, decoding, f"{place}.partial", cache, num_workers)
+            if not _boot():
+                _sync(f"{place}.partial")
         except BaseException:
             shutil.rmtree(f"{place}.partial", ignore_errors=True)
             raise
@@ -143,11 +176,9 @@ def _build(files: Names, decoding: Decoding, place: str, cache: str, num_workers
     with unpacked(files.archives, cache) as plain:
         faults, digests = decode_to(pixels, files, decoding, plain, num_workers)
     digests.tofile(os.path.join(place, "digests"))
+    index = {"shape": [count, *decoding.shape], "decoding": decoding.state_dict(), "faults": faults, "boot": _boot()}
     with open(os.path.join(place, "index.json"), "w", encoding="utf-8") as kept:
-        json.dump({"shape": [count, *decoding.shape], "decoding": decoding.state_dict(), "faults": faults}, kept)
-    for name in os.listdir(place):  # a power cut must not leave a whole name on half the pixels
-        with open(os.path.join(place, name), "rb") as written:
-            os.fsync(written.fileno())
+        json.dump(index, kept)
 
 
 def decode_to(

@@ -47,9 +47,11 @@ class Whitening(nn.Module):
         self.is_fitted = True
         if bool(self.fitted):
             return
-        patches = F.unfold(images.float().contiguous(), 2).transpose(1, 2).reshape(-1, len(self.weight) // 2)
+        # Neighbouring pixels are nearly equal: in bfloat16 their covariance would have negative values. Autocast leaves double
+        # precision alone, and every machine's CPU has it.
+        patches = F.unfold(images.cpu().double(), 2).transpose(1, 2).reshape(-1, len(self.weight) // 2)
         values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))  # about zero, as the paper's code has it
-        components = (vectors / (values + self.epsilon).sqrt()).T.reshape(-1, *self.weight.shape[1:]).flip(0)
+        components = (vectors / (values.clamp_min(0) + self.epsilon).sqrt()).T.reshape(-1, *self.weight.shape[1:]).flip(0)
         self.weight.copy_(torch.cat((components, -components)))
         self.fitted.fill_(True)
 

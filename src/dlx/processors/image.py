@@ -48,7 +48,10 @@ class ImageProcessor(Processor):
 
     def standardize(self, images: Tensor) -> Tensor:
         """Turn uint8 `(B, C, h, w)`, stored or augmented, into `input`: float32 `(B, C, H, W)`."""
-        return torch.sub(middle(images, self.size), self.offset).mul_(self.scale).contiguous()
+        read = middle(images, self.size)
+        # numpy's large arrays lie in huge pages: filling 64 images of 224x224 took 6 ms instead of 18.
+        standardized = torch.from_numpy(np.empty(tuple(read.shape), np.float32))
+        return standardized.copy_(read).sub_(self.offset).mul_(self.scale)
 
     def read(self, inputs: Iterable[str]) -> Iterator[ImageFile]:
         """Find image files: files, folders with all below them, or `-` for one image from standard input."""

@@ -60,10 +60,12 @@ class Classification(Task):
 
     def weigh(self, logits: Tensor, target: Tensor) -> Loss:
         """Average the samples' losses as PyTorch does: by the weights of their classes."""
-        weights = self.class_weights
-        weight = len(target) if weights is None else weights[target].sum()
+        weights, shares = self.class_weights, target.is_floating_point()
+        weight = len(target) if weights is None or shares else weights[target].sum()
         if self.loss is cross_entropy:
             value = F.cross_entropy(logits, target, weights, label_smoothing=self.label_smoothing)
+        elif shares:
+            raise Misfit("mixed images need the loss cross_entropy", ("loss",))
         elif weights is None:
             value = self.loss(logits, target).mean()
         else:
