@@ -28,7 +28,7 @@ ALLOWED = {
     "step": {"core", "device", "errors"},
     "trainer": {"core", "device", "ema", "errors", "evaluator", "step"},
     "saver": {"checkpoint", "core", "snapshot", "trainer", "yaml_reader", "errors", "run"},
-    "build": {"core", "device", "errors", "evaluator", "optimizers", "registry", "schedules", "spec", "trainer"},
+    "build": {"core", "features", "device", "errors", "evaluator", "optimizers", "registry", "schedules", "spec", "trainer"},
     "models": {"registry", "layers", "weights", "errors"},
     "layers": {"registry", "notation", "errors"},
     "tasks": {"core", "registry", "errors"},

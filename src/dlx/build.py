@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlx import registry
-from dlx.core import Metric, Processor, Schedule, Source, Task
+from dlx import features, registry
+from dlx.core import Metric, Processor, Schedule, Source, Task, to_device
 from dlx.device import Device
 from dlx.errors import ConfigError, DlxError, Fault, Misfit, Path, meant, nearest, unknown, with_article
 from dlx.evaluator import evaluating
@@ -294,7 +294,8 @@ def verify(built: Learner, source: Source, plan: Plan) -> None:
     batch = next(iter(source.evaluate(built.task, split)), None)
     if batch is None:
         return
-    on_device = {k: v.to(built.device.device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+    batch = {k: v[:4] if isinstance(v, torch.Tensor) else v for k, v in batch.items()}  # enough to see what fits
+    on_device = to_device(batch, built.device.device)
     place = getattr(built.task.model, "output_path", ())
     try:
         with evaluating(built.task, built.device, built.seed), built.device.autocast():
@@ -331,9 +332,13 @@ def trainer(built: Experiment) -> Trainer:
         schedules = _schedules(plan, facts, list(optimizers))
     except ConfigError as error:
         raise SpecError(plan.spec.describe(error)) from None
-    return Trainer(
-        built.task, source, optimizers, schedules, built.make_metrics, built.device, built.seed, total, **plan["trainer"]
+    kept = features.cached(source, built.task, built.device)
+    made = Trainer(
+        built.task, kept, optimizers, schedules, built.make_metrics, built.device, built.seed, total, **plan["trainer"]
     )
+    if kept is not source:
+        kept.between = made.heed  # type: ignore[attr-defined]
+    return made
 
 
 def _parts(section: Any) -> dict[str, Component]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -51,6 +52,11 @@ def _main(
 
 
 def _prepare(plugins: list[str] | None) -> None:
+    """Let what components have to say reach stderr, and load the user's own."""
+    log = logging.getLogger("dlx")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
+        log.setLevel(logging.INFO)
     for file in plugins or []:
         from dlx.registry import load_plugin
 

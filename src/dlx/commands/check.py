@@ -58,7 +58,7 @@ def layers(built: Any) -> list[tuple[str, str, str, int, int]]:
     def note(name: str, module: Any) -> Any:
         def hook(_: Any, __: Any, output: Any) -> None:
             tensors = [t for t in (output if isinstance(output, tuple) else (output,)) if isinstance(t, torch.Tensor)]
-            if tensors:
+            if tensors and name not in [row[0] for row in rows]:  # a module that runs twice is one line
                 shape = " ".join(map(str, tensors[0].shape[1:]))
                 parameters = sum(p.numel() for p in module.parameters())
                 rows.append((name, type(module).__name__, shape, parameters, sum(t.nbytes for t in tensors)))

@@ -35,9 +35,11 @@ def train(
 ) -> dict[str, Any]:
     """Train and give a summary; raises DlxError, and Interrupted after a signal."""
     path, described = _describe(config, overrides, name, resume, runs)
-    from dlx import build  # torch loads only once the config's structure is sound
+    from dlx import build, weights  # torch loads only once the config's structure is sound
 
-    built = build.prepare(described)
+    filled = resume and path.exists() and checkpoint.steps(path / "checkpoints")
+    with weights.withheld() if filled else contextlib.nullcontext():
+        built = build.prepare(described)
     plan = built.plan
     trainer = build.trainer(built)
     build.placed(plan, trainer.rehearse)  # before there is a run: a fault leaves nothing behind

@@ -56,11 +56,22 @@ class Memory(Source):
 
         The position moves before a batch is yielded: a state saved while it is in use resumes after it.
         """
-        start, fetch = self.samples, self._shuffled(permutation(self.seed, self.epoch, self.size))
+        fetch = self._shuffled(permutation(self.seed, self.epoch, self.size))
+        for start, stop in self._spans():
+            yield fetch(start, stop)
+
+    def order(self) -> Iterator[Tensor]:
+        """Yield the samples' numbers of every batch that `train` would yield, and move as it does."""
+        order = permutation(self.seed, self.epoch, self.size)
+        for start, stop in self._spans():
+            yield order[start:stop]
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        start = self.samples
         while start + self.least <= self.size:
             stop = min(start + self.batch_size, self.size)
             self._move(self.epoch, stop)
-            yield fetch(start, stop)
+            yield start, stop
             start = stop
 
     def _move(self, epoch: int, samples: int) -> None:
