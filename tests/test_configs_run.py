@@ -1,0 +1,57 @@
+"""Every shipped config trains for two steps, is evaluated and keeps its checkpoint; data that is not here is skipped."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlx.commands.evaluate import evaluate
+from dlx.commands.train import train
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+NAMES = sorted(str(file.relative_to(CONFIGS)) for file in CONFIGS.rglob("*.yaml"))
+CLOTHES = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
+
+
+def images(folder: Path) -> Path:
+    generator = np.random.default_rng(0)
+    for number in range(24):
+        (folder / f"class{number % 2}").mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"class{number % 2}" / f"{number}.png")
+    return folder
+
+
+def overrides(name: str, text: str, folder: Path) -> list[str]:
+    """Give what lets a config run here, or skip it."""
+    if "DLX_DATA" in text and not os.environ.get("DLX_DATA"):
+        pytest.skip("DLX_DATA is not set")
+    if name.startswith("history") and "epochs: 0" in text:
+        return []
+    changes = ["~epochs", "steps=2", "device.precision=float32"]
+    if "fashion_mnist" in name:
+        if not CLOTHES.is_dir():
+            pytest.skip("no Fashion-MNIST here")
+        changes += [f"data.path={CLOTHES}", "data.download=false"]
+    if "folder_" in name:
+        changes += [f"data.path={images(folder / 'images')}", "data.image_size=64", "model.weights=none", "data.batch_size=4"]
+    if "folder_" in name or "cifar10" in name:
+        changes += [f"data.cache={folder / 'cache'}"]
+    if "cifar10" in name:
+        changes += ["data.batch_size=16", "data.val=0.005"]
+    return changes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_runs(name, tmp_path):
+    text = (CONFIGS / name).read_text()
+    if extends := [line.split(":")[1].strip() for line in text.splitlines() if line.startswith("extends:")]:
+        text += (CONFIGS / name).with_name(extends[0]).read_text()
+    changes = overrides(name, text, tmp_path)
+    result = train(str(CONFIGS / name), changes, name=None, resume=False, runs=tmp_path / "runs", quiet=True)
+    assert result["step"] == (2 if changes else 0)
+    found = evaluate(result["run"], [], "val")
+    assert found["step"] <= 2
+    assert any(key.startswith("baseline/") for key in found)
