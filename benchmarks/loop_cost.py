@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy
 
-from dlx import build, spec
+from dlx import build, planning, spec
 from dlx.commands.train import Session
 from dlx.core import Logger
 from dlx.data.memory import Memory
@@ -64,7 +64,7 @@ class Clock(Logger):
 
 def loop() -> float:
     """Seconds of a step in `dlx train`."""
-    built = build.experiment(build.plan(spec.parse(CONFIG, "loop_cost")))
+    built = build.experiment(planning.plan(spec.parse(CONFIG, "loop_cost")))
     trainer = build.trainer(built)
     with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
         session = Session(run, built, trainer, True, quiet=True)
@@ -79,7 +79,7 @@ def loop() -> float:
 
 def bare() -> float:
     """Seconds of a step in a loop of five lines."""
-    built = build.experiment(build.plan(spec.parse(CONFIG, "loop_cost")))
+    built = build.experiment(planning.plan(spec.parse(CONFIG, "loop_cost")))
     model = built.task.model
     batches = list(built.source.evaluate(None, "train"))
     inputs, target = torch.cat([b["input"] for b in batches]), torch.cat([b["target"] for b in batches])

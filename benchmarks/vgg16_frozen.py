@@ -48,7 +48,7 @@ def dlx(count: int, epochs: int) -> dict[str, float]:
     import torch
     import torchvision
 
-    from dlx import build, spec
+    from dlx import build, planning, spec
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -57,7 +57,7 @@ def dlx(count: int, epochs: int) -> dict[str, float]:
         torch.save({f"features.{key}": value for key, value in state.items()}, folder / "vgg16.pth")
         text = CONFIG.format(folder=folder / "images", cache=folder / "cache", weights=folder / "vgg16.pth", epochs=epochs)
         begun = time.perf_counter()
-        built = build.experiment(build.plan(spec.parse(text, "vgg16_frozen.yaml", [])))
+        built = build.experiment(planning.plan(spec.parse(text, "vgg16_frozen.yaml", [])))
         trainer = build.trainer(built)
         prepared = time.perf_counter()
         trainer.fit()

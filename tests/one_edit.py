@@ -11,7 +11,7 @@ import yaml
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from dlx import build, registry, spec
+from dlx import planning, registry, spec
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NAMES = sorted(str(file.relative_to(CONFIGS)) for file in CONFIGS.rglob("*.yaml"))
@@ -53,7 +53,7 @@ def keys(name: str) -> list[Key]:
 
 def _known_words() -> frozenset[str]:
     signatures = [s for known in registry.REGISTRIES.values() if known.names() for s in known.signatures.values()]
-    signatures += [build.DEVICE, build.TRAINER, *build.OPTIONS.values()]
+    signatures += [planning.DEVICE, planning.TRAINER, *planning.OPTIONS.values()]
     choices = {choice for signature in signatures for choice in signature.choices}
     return frozenset({*spec.SECTIONS, *registry.layers.names(), "name", "extends", *choices})
 

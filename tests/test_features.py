@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from dlx import build, features, spec
+from dlx import build, features, planning, spec
 from dlx.core import Task
 from dlx.data.memory import Memory
 from dlx.device import Device
@@ -165,7 +165,7 @@ def test_large_features_lie_in_a_file(monkeypatch):
 
 def train(cache):
     described = spec.parse(CONFIG, "experiment.yaml", [])
-    built = build.experiment(build.plan(described))
+    built = build.experiment(planning.plan(described))
     trainer = build.trainer(built)
     rows = []
 

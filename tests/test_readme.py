@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dlx import build, spec
+from dlx import build, planning, spec
 from dlx.cli import app
 from dlx.commands.train import train
 
@@ -38,11 +38,11 @@ def test_the_errors_come_out_as_printed():
     wrong = EXPERIMENT.replace("lr:", "learning_rate:")
     Path("flowers.yaml").write_text(wrong)
     with pytest.raises(spec.SpecError) as told:
-        build.plan(spec.load("flowers.yaml"))
+        planning.plan(spec.load("flowers.yaml"))
     assert re.sub(r" +", " ", str(told.value)) == re.sub(r" +", " ", misspelt)
     Path("flowers.yaml").write_text(EXPERIMENT.replace("dense: num_classes", "dense: 64"))
     with pytest.raises(spec.SpecError) as told:
-        build.experiment(build.plan(spec.load("flowers.yaml")))
+        build.experiment(planning.plan(spec.load("flowers.yaml")))
     assert re.sub(r" +", " ", str(told.value)) == re.sub(r" +", " ", misfit)
 
 

@@ -12,7 +12,8 @@ from typing_extensions import TypedDict
 
 from dlx import registry
 from dlx.errors import FOREIGN, Fault, Misfit, UsageError, nearest, unknown
-from dlx.registry import REGISTRIES, DataPath, Registry, check, check_value, describe, signature
+from dlx.registry import REGISTRIES, Registry
+from dlx.signatures import REQUIRED, DataPath, check, check_value, describe, signature
 
 GLOSSARY = Path(__file__).parents[1] / "docs" / "glossary.md"
 COMPONENTS = [(kind, name) for kind, known in REGISTRIES.items() for name in known.names()]
@@ -312,7 +313,7 @@ def test_every_choice_has_a_type_and_a_default_of_that_type(kind, name):
     for choice in REGISTRIES[kind].signatures[name].choices.values():
         assert choice.annotation is not Any, choice
         assert describe(choice.annotation)
-        if choice.default is not registry.REQUIRED:
+        if choice.default is not REQUIRED:
             default = list(choice.default) if isinstance(choice.default, tuple) else choice.default
             assert check_value(choice.annotation, default, ())[1] == []
 

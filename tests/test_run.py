@@ -13,7 +13,8 @@ import pytest
 
 from dlx import checkpoint
 from dlx.errors import DlxError, UsageError
-from dlx.run import Run, environment, locate, read_metrics, run_of
+from dlx.machine import environment
+from dlx.run import Run, locate, read_metrics, run_of
 
 
 def save(run, *steps):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dlx import build, spec
+from dlx import build, planning, spec
 from dlx.core import Logger
 from dlx.errors import Interrupted
 from dlx.saver import pack, unpack
@@ -46,7 +46,7 @@ class Kept:
 
     def __init__(self, config: str = IRIS, *overrides: str) -> None:
         described = spec.parse(config, "experiment.yaml", list(overrides))
-        self.built = build.experiment(build.plan(described))
+        self.built = build.experiment(planning.plan(described))
         self.trainer: Trainer = build.trainer(self.built)
         self.lines = Lines()
         self.saved: list[tuple[int, dict[str, bytes]]] = []

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlx import registry
 from dlx.errors import Fault, Path, unknown, with_article
-from dlx.registry import REQUIRED, Registry
+from dlx.registry import Registry
+from dlx.signatures import REQUIRED, Parameter, adapter, check, markers
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Notation:
         written = self.read(item)
         if not isinstance(written.choices, Mapping):
             return [Fault(at, f"takes no settings, not {written.choices!r}")]
-        _, faults = registry.check(self.registry.signatures[name], written.choices)
+        _, faults = check(self.registry.signatures[name], written.choices)
         return [Fault(written.place(path, fault.path), fault.message) for fault in faults]
 
     def _unknown(self, name: str) -> str:
@@ -141,11 +141,11 @@ class OneOf:
         return self.notation.definitions()
 
 
-def _holds_entry(wanted: Mapping[str, registry.Parameter]) -> bool:
-    return any(isinstance(marker, OneOf) for marker in registry.markers(next(iter(wanted.values())).annotation))
+def _holds_entry(wanted: Mapping[str, Parameter]) -> bool:
+    return any(isinstance(marker, OneOf) for marker in markers(next(iter(wanted.values())).annotation))
 
 
-def _settings_schema(wanted: Mapping[str, registry.Parameter]) -> dict[str, Any]:
+def _settings_schema(wanted: Mapping[str, Parameter]) -> dict[str, Any]:
     properties = {name: _choice_schema(parameter) for name, parameter in wanted.items()}
     required = [name for name, parameter in wanted.items() if parameter.default is REQUIRED]
     options: list[dict[str, Any]] = [{"type": "object", "properties": properties, "additionalProperties": False}]
@@ -159,7 +159,7 @@ def _settings_schema(wanted: Mapping[str, registry.Parameter]) -> dict[str, Any]
     return {"anyOf": options}
 
 
-def _choice_schema(parameter: registry.Parameter) -> dict[str, Any]:
-    hooked = [m.json_schema() for m in registry.markers(parameter.annotation) if hasattr(m, "json_schema")]
-    schema = hooked[0] if hooked else registry.adapter(parameter.annotation).json_schema()
+def _choice_schema(parameter: Parameter) -> dict[str, Any]:
+    hooked = [m.json_schema() for m in markers(parameter.annotation) if hasattr(m, "json_schema")]
+    schema = hooked[0] if hooked else adapter(parameter.annotation).json_schema()
     return schema if parameter.default is REQUIRED else {**schema, "default": parameter.default}

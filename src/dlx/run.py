@@ -8,23 +8,19 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
-import re
 import socket
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from io import FileIO
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from dlx import __version__, checkpoint
+from dlx import checkpoint
 from dlx.checkpoint import reported
 from dlx.errors import DlxError, UsageError, nearest
+from dlx.machine import now
 
 try:
     import fcntl
@@ -33,9 +29,6 @@ except ImportError:  # Windows: two trainings of one run are not prevented there
 
 State = Literal["running", "finished", "failed", "interrupted"]
 POINTERS = ("best", "last")
-PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "scikit-learn", "pydantic", "pyyaml")
-VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")  # no secrets
-FLAGS = ("avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16", "sve")
 
 _held: set[int] = set()  # descriptors of the locks of this process
 
@@ -117,7 +110,7 @@ class Run:
 
     def write_status(self, state: State, **more: Any) -> None:
         """Tell how the run stands; `more` is its step, the reason and so on, as JSON values; no NaN."""
-        status = {"state": state, "updated": _now(), "pid": os.getpid(), "host": socket.gethostname(), **more}
+        status = {"state": state, "updated": now(), "pid": os.getpid(), "host": socket.gethostname(), **more}
         _replace(self.path / "status.json", json.dumps(status, indent=2) + "\n")
 
     def append_metrics(self, step: int, scalars: Mapping[str, Any]) -> None:
@@ -196,10 +189,6 @@ def _replace(path: Path, text: str) -> None:
         os.replace(temporary, path)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _number(value: Any) -> int | float | None:
     number = value if isinstance(value, int) else float(value)
     return number if math.isfinite(number) else None
@@ -223,48 +212,6 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line)
         if line.endswith(b"\n") and isinstance(entry["step"], int):
             return entry
-    return None
-
-
-def environment() -> dict[str, Any]:
-    """Describe the machine, the packages and the command; no environment variables but those that change numbers."""
-    return {
-        "time": _now(),
-        "command": sys.argv,
-        "host": socket.gethostname(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "dlx": __version__,
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "cpu": _cpu(),
-        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
-        "git_commit": _commit(),
-    }
-
-
-def _version(package: str) -> str | None:
-    import importlib.metadata  # 50 ms, and only a training needs it
-
-    with suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(package)
-    return None
-
-
-def _cpu() -> dict[str, Any]:
-    model, flags = platform.processor() or platform.machine(), set[str]()
-    with suppress(OSError):  # Linux only
-        text = Path("/proc/cpuinfo").read_text()
-        if match := re.search(r"^model name\s*: (.+)$", text, re.MULTILINE):
-            model = match[1]
-        if match := re.search(r"^(?:flags|Features)\s*: (.+)$", text, re.MULTILINE):
-            flags = set(match[1].split())
-    return {"model": model, "count": os.cpu_count(), "flags": [flag for flag in FLAGS if flag in flags]}
-
-
-def _commit() -> str | None:
-    with suppress(OSError, subprocess.SubprocessError):
-        command = ["git", "rev-parse", "HEAD"]
-        return subprocess.run(command, capture_output=True, text=True, timeout=2, check=True).stdout.strip()
     return None
 
 

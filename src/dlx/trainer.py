@@ -104,8 +104,9 @@ class Trainer:
         """Yield the micro-batches of every step left; no step reaches over the end of an epoch."""
         while self.step < self.total_steps:
             before = self.step
-            if self.steps_per_epoch and hasattr(self.task.model, "enter_epoch"):
-                self.task.model.enter_epoch(self.step // self.steps_per_epoch)
+            enter_epoch: Any = getattr(self.task.model, "enter_epoch", None)  # a model may thaw at an epoch
+            if self.steps_per_epoch and enter_epoch:
+                enter_epoch(self.step // self.steps_per_epoch)
             batches = iter(self.source.train(self.task))
             while self.step < self.total_steps and (group := list(islice(batches, self.accumulate))):
                 yield [to_device(batch, self.device.device) for batch in group]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dlx.registry import check, processors, sources
+from dlx.registry import processors, sources
+from dlx.signatures import check
 
 NAMES = ["iris", "wine", "breast_cancer", "diabetes", "digits", "truth_table"]
 

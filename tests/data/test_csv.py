@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from dlx.errors import Misfit
-from dlx.registry import check, processors, sources
+from dlx.registry import processors, sources
+from dlx.signatures import check
 
 ROWS = ["age,city,income,sex", *(f"{20 + i},{'PBR'[i % 3]},{i * 1.5},{'mf'[i % 2]}" for i in range(40))]
 

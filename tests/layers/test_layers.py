@@ -3,7 +3,8 @@ import torch
 
 from dlx.layers.notation import LayerList
 from dlx.layers.stack import build_stack
-from dlx.registry import check_value, layers
+from dlx.registry import layers
+from dlx.signatures import check_value
 
 FEATURES, SEQUENCE, IMAGE = (6,), (8, 6), (4, 8, 8)
 # (layer, input shape, output shape)

@@ -3,7 +3,7 @@ import pytest
 
 from dlx.errors import Fault
 from dlx.layers.notation import LayerList
-from dlx.registry import check_value, markers
+from dlx.signatures import check_value, markers
 
 
 def check(*items):

@@ -6,7 +6,8 @@ import torch
 from dlx.errors import Misfit
 from dlx.layers.tabular import CategoryEmbedding, OneHot, PeriodicEmbedding
 from dlx.models.mlp import MLP
-from dlx.registry import check, models
+from dlx.registry import models
+from dlx.signatures import check
 
 
 @pytest.mark.parametrize("numeric_embedding", ["none", "linear", "periodic"])

@@ -1,6 +1,7 @@
 import torch
 
-from dlx.registry import check, models
+from dlx.registry import models
+from dlx.signatures import check
 
 
 def build(layers, **facts):

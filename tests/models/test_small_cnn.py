@@ -3,7 +3,8 @@ import torch
 
 from dlx.errors import Misfit
 from dlx.models.fast_cnn import Whitening
-from dlx.registry import check, models
+from dlx.registry import models
+from dlx.signatures import check
 
 SMALL = ["fast_cnn", "resnet18_small", "resnet20", "resnet56", "simple_cnn", "vgg16_bn_small", "wide_resnet"]
 SIZES = {  # millions of parameters with 10 classes, as their papers and repositories give them

@@ -4,7 +4,8 @@ import torch
 from dlx.errors import Misfit
 from dlx.models.perceptron import Perceptron
 from dlx.models.threshold import McCullochPitts
-from dlx.registry import check, models
+from dlx.registry import models
+from dlx.signatures import check
 
 PAIRS = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 

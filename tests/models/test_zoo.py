@@ -11,7 +11,8 @@ from dlx import weights
 from dlx.errors import Misfit
 from dlx.models.image_network import Normalization
 from dlx.models.zoo_parts import blocks
-from dlx.registry import check, models
+from dlx.registry import models
+from dlx.signatures import check
 
 ZOO = torchvision.models.list_models(module=torchvision.models)
 # One network of each family, the smallest, and the side of an image it reads.

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from dlx import build, registry, spec
+from dlx import build, planning, registry, spec
 from dlx.optimizers import groups
 from dlx.spec import SpecError
 
@@ -55,7 +55,7 @@ def test_a_pattern_that_matches_nothing_is_told_with_its_place(tmp_path):
     )
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(SpecError, match=r"x.yaml:8:5 optimizer.groups.*haed.*: no parameter matches; there is "):
-        build.trainer(build.experiment(build.plan(spec.load(tmp_path / "x.yaml"))))
+        build.trainer(build.experiment(planning.plan(spec.load(tmp_path / "x.yaml"))))
 
 
 def test_decay_reaches_what_it_should():

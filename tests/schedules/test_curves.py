@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from dlx import build, registry, spec
+from dlx import build, planning, registry, spec
 from dlx.errors import Misfit
 
 STEPS, PER_EPOCH = 60, 10
@@ -75,7 +75,7 @@ def test_plateau_has_a_floor():
 def built(schedule, **others):
     text = f"task: classification\ndata: {{name: iris, batch_size: 9}}\nmodel: mlp\nschedule: {schedule}\n"
     choices = "".join(f"{key}: {value}\n" for key, value in {"steps": STEPS, **others}.items())
-    trainer = build.trainer(build.experiment(build.plan(spec.parse(text + choices, "x.yaml"))))
+    trainer = build.trainer(build.experiment(planning.plan(spec.parse(text + choices, "x.yaml"))))
     return trainer.schedules[""]
 
 

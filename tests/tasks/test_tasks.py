@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlx import build, registry, spec
+from dlx import build, planning, registry, spec
 from dlx.errors import Misfit
 from dlx.tasks.classification import LOSSES, Classification
 from dlx.tasks.regression import Regression
@@ -162,7 +162,7 @@ epochs: 6
 
 @pytest.mark.parametrize("function", ["and", "or", "xor", "nand"])
 def test_perceptron_loss_with_plain_descent_is_rosenblatt_s_rule(function):
-    built = build.experiment(build.plan(spec.parse(TABLE.replace("FUNCTION", function), "x.yaml")))
+    built = build.experiment(planning.plan(spec.parse(TABLE.replace("FUNCTION", function), "x.yaml")))
     trainer = build.trainer(built)
     weight, bias, rows = torch.zeros(2), torch.zeros(()), built.source.data["train"]
     from dlx.data.order import permutation
@@ -270,7 +270,7 @@ def test_the_losses_of_the_first_steps_are_what_they_always_were(name):
         def log(self, step, scalars):
             self.found.append(scalars["train/loss"])
 
-    trainer = build.trainer(build.experiment(build.plan(spec.parse(EXPERIMENTS[name], "x.yaml"))))
+    trainer = build.trainer(build.experiment(planning.plan(spec.parse(EXPERIMENTS[name], "x.yaml"))))
     logger = Losses()
     logger.found = []
     trainer.loggers = [logger]

@@ -9,7 +9,8 @@ GIVEN = ("facts", "model", "params", "run", "quiet", "seed", "total_steps", "ste
 
 def listing(kind: str) -> list[dict[str, Any]]:
     """Give name, summary and the facts needed of every component of a kind."""
-    from dlx.registry import REGISTRIES, REQUIRED
+    from dlx.registry import REGISTRIES
+    from dlx.signatures import REQUIRED
 
     registry = REGISTRIES[kind]
     return [

@@ -20,13 +20,13 @@ def predict(path: str, inputs: list[str], overrides: list[str], batch_size: int 
     kept = loaded.json("processor.json")
     if kept is None:
         raise UsageError(f"{loaded.path}: its data has no processor, so there is nothing that could read an input")
-    from dlx import build, core, evaluator, weights
+    from dlx import build, core, evaluator, planning, weights
     from dlx.errors import ConfigError
     from dlx.spec import SpecError
 
     try:
         with weights.withheld():  # the checkpoint has them
-            built = build.learner(build.plan(described, inference=True), loaded.json("facts.json"))
+            built = build.learner(planning.plan(described, inference=True), loaded.json("facts.json"))
     except ConfigError as error:
         raise SpecError(described.describe(error)) from None
     loaded.fill(built.task)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dlx import build, registry
-from dlx.registry import REQUIRED, Registry, Signature, adapter, markers
+from dlx import planning, registry
+from dlx.registry import Registry
+from dlx.signatures import REQUIRED, Signature, adapter, markers
 from dlx.spec import MOST
 from dlx.spec import REQUIRED as REQUIRED_SECTIONS
 
@@ -17,14 +18,17 @@ HOME = "#/definitions/"
 def schema() -> Schema:
     """Describe everything a config may say, for editors."""
     tasks, data, models = registry.tasks, registry.sources, registry.models
-    optimizers, schedules = (registry.optimizers, build.OPTIONS["optimizer"]), (registry.schedules, build.OPTIONS["schedule"])
+    optimizers, schedules = (
+        (registry.optimizers, planning.OPTIONS["optimizer"]),
+        (registry.schedules, planning.OPTIONS["schedule"]),
+    )
     properties = {
         "extends": {"type": "string", "description": "a config that this one is laid over"},
         "name": {"type": "string", "description": "name of the run; the file's own name unless given"},
         "seed": _count("seed", "all randomness comes from it"),
         "epochs": _count("epochs", "passes over the training split"),
         "steps": _count("steps", "updates, instead of epochs"),
-        "device": {"anyOf": [{"type": "string"}, settings(build.DEVICE)]},
+        "device": {"anyOf": [{"type": "string"}, settings(planning.DEVICE)]},
         "task": components(tasks),
         "data": components(data),
         "model": components(models),
@@ -32,7 +36,7 @@ def schema() -> Schema:
         "schedule": per_part(components(*schedules)),
         "metrics": {"type": "array", "items": complete(registry.metrics)},
         "loggers": {"type": "array", "items": complete(registry.loggers)},
-        "trainer": settings(build.TRAINER),
+        "trainer": settings(planning.TRAINER),
     }
     # A config that extends another need not say everything itself.
     whole = {"task": complete(tasks), "data": complete(data), "model": complete(models)}
@@ -56,7 +60,7 @@ def _count(section: str, description: str) -> Schema:
     return {"type": "integer", "minimum": 0, "maximum": MOST[section], "description": description}
 
 
-def components(kind: Registry, options: Signature = build.NO_OPTIONS) -> Schema:
+def components(kind: Registry, options: Signature = planning.NO_OPTIONS) -> Schema:
     """Describe a component, or what a config changes of the one it extends."""
     named = [_named(kind, name, options) for name in kind.names()]
     keys = {key: True for name in kind.names() for key in [*kind.signatures[name].choices, *options.choices]}
@@ -64,7 +68,7 @@ def components(kind: Registry, options: Signature = build.NO_OPTIONS) -> Schema:
     return {"anyOf": [{"enum": _bare(kind)}, *named, nameless]}
 
 
-def complete(kind: Registry, options: Signature = build.NO_OPTIONS) -> Schema:
+def complete(kind: Registry, options: Signature = planning.NO_OPTIONS) -> Schema:
     """Describe a component that says all that it must."""
     required = {
         name: [c.name for c in kind.signatures[name].choices.values() if c.default is REQUIRED] for name in kind.names()

@@ -31,9 +31,9 @@ def show(what: str, overrides: list[str]) -> str:
 def show_config(file: str, overrides: list[str]) -> str:
     """Write a config out with all that it extends, overrides and leaves to defaults."""
     described = spec.load(file, overrides)
-    from dlx import build, yaml_reader
+    from dlx import planning, yaml_reader
 
-    return yaml_reader.dump(build.plan(described).resolved()).rstrip()
+    return yaml_reader.dump(planning.plan(described).resolved()).rstrip()
 
 
 def show_name(name: str) -> str:
@@ -48,8 +48,8 @@ def show_name(name: str) -> str:
 
 
 def _component(kind: Any, name: str) -> list[str]:
-    from dlx.build import OPTIONS
-    from dlx.registry import REQUIRED, describe
+    from dlx.planning import OPTIONS
+    from dlx.signatures import REQUIRED, describe
 
     wanted = kind.signatures[name]
     choices = {**wanted.choices, **(OPTIONS[kind.kind].choices if kind.kind in OPTIONS else {})}

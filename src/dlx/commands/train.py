@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlx import checkpoint, spec
 from dlx.errors import Interrupted, UsageError, dotted
-from dlx.run import Run, environment
+from dlx.machine import environment
+from dlx.run import Run
 
 if TYPE_CHECKING:
     from dlx.trainer import Trainer

@@ -11,7 +11,7 @@ from pydantic import Field
 from dlx.errors import Fault as ConfigFault
 from dlx.errors import Path, UsageError
 from dlx.processors.rows import Cell, Fault, Row, check, number, read_file
-from dlx.registry import ExistingPath
+from dlx.signatures import ExistingPath
 
 LOOKED_AT = 100  # rows that tell whether the first one is a header
 

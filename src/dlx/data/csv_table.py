@@ -19,7 +19,8 @@ from dlx.processors.rows import Row
 from dlx.processors.scaling import Scaling
 from dlx.processors.table import TableProcessor
 from dlx.processors.targets import ClassTarget, NumberTarget
-from dlx.registry import DataPath, sources
+from dlx.registry import sources
+from dlx.signatures import DataPath
 
 MISSING = ["", "?", "NA", "N/A", "NaN", "nan", "NULL", "null"]
 FRACTION = 0.2  # of the training file's rows, where neither a file nor a column nor a fraction gives a split

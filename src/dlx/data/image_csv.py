@@ -16,7 +16,8 @@ from dlx.data.splits import Fraction
 from dlx.errors import Misfit, unknown
 from dlx.processors.image_decoding import MAX_PIXELS, Resize
 from dlx.processors.rows import read_file
-from dlx.registry import DataPath, sources
+from dlx.registry import sources
+from dlx.signatures import DataPath
 
 
 @sources("image_csv")

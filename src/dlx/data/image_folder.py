@@ -15,7 +15,8 @@ from dlx.data.image_cache import Cache
 from dlx.data.image_listing import by_folders
 from dlx.data.splits import Fraction
 from dlx.processors.image_decoding import ENDINGS, MAX_PIXELS, Resize
-from dlx.registry import DataPath, sources
+from dlx.registry import sources
+from dlx.signatures import DataPath
 
 EXTENSIONS = list(ENDINGS)
 

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlx import registry
 from dlx.errors import Misfit, Path, dotted, unknown
 from dlx.layers.building import Shape, ShapeMisfit
 from dlx.layers.notation import FactOrNumber, LayerList, OneLayer, Size, Written, read
 from dlx.registry import layers
+from dlx.signatures import markers
 
 __all__ = ["LayerList", "OneLayer", "Row", "Size", "Stack", "assemble", "build_stack"]
 
@@ -96,7 +96,7 @@ def resolve(written: Written, facts: Mapping[str, Any]) -> dict[str, Any]:
     choices = dict(written.choices)
     for name, wanted in layers.signatures[written.name].choices.items():
         value = choices.get(name, wanted.default)
-        if isinstance(value, str) and any(isinstance(m, FactOrNumber) for m in registry.markers(wanted.annotation)):
+        if isinstance(value, str) and any(isinstance(m, FactOrNumber) for m in markers(wanted.annotation)):
             choices[name] = _fact(value, facts, (name,))
     return choices
 
