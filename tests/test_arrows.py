@@ -21,6 +21,7 @@ ALLOWED = {
     "weights": {"errors"},
     "features": {"core", "data", "evaluator", "device", "errors"},
     "core": {"errors"},
+    "explain": {"errors"},
     "checkpoint": {"errors"},
     "run": {"checkpoint", "machine", "errors"},
     "device": {"errors"},

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dlx import __version__
-from dlx.errors import DlxError, Interrupted, shown
+from dlx.errors import DlxError, Interrupted, UsageError, shown
 from dlx.spec import Typed
 
 app = typer.Typer(
@@ -117,8 +117,15 @@ def evaluate(
 def predict(
     path: Checkpoint,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="CSV files, rows such as 5.1,3.5,1.4,0.2, or - for stdin.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; - for stdin."
+        ),
     ],
+    explain: Annotated[bool, typer.Option("--explain", help="Draw where in each image the answer was found.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder of the drawings; else the present one.", show_default=False)
+    ] = None,
     device: Device = None,
     as_json: Json = False,
     plugin: Plugin = None,
@@ -127,7 +134,10 @@ def predict(
     _prepare(plugin)
     from dlx.commands import predict as command
 
-    for line in command.render(command.predict(path, inputs, _with(None, device)), as_json):
+    if output is not None and not explain:
+        raise UsageError("--output is the folder of the drawings of --explain, which is not given")
+    folder = (output or Path()) if explain else None
+    for line in command.render(command.predict(path, inputs, _with(None, device), explain=folder), as_json):
         typer.echo(line)
 
 

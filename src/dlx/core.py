@@ -41,6 +41,7 @@ class Task(nn.Module):
 
     predicts: ClassVar[frozenset[str]] = frozenset()  # words of its predictions, which metrics read
     default_metrics: ClassVar[tuple[str, ...]] = ()  # the first one chooses the best checkpoint
+    closer_metrics: tuple[str, ...] = ()  # what `dlx eval` adds; those that miss a fact are left out
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

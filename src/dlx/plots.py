@@ -64,3 +64,67 @@ def matrix(counts: np.ndarray, names: Sequence[str]) -> Figure:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
     return figure
+
+
+def reliability(counts: np.ndarray, right: np.ndarray, confidence: np.ndarray) -> Figure:
+    """Draw accuracy over confidence; of each bin its samples, those right, and the sum of their confidences."""
+    bins, used = len(counts), counts > 0
+    accuracy, sure = right[used] / counts[used], confidence[used] / counts[used]
+    left = np.arange(bins)[used] / bins
+    figure = Figure(figsize=(4.6, 5.4), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    upper.bar(left, accuracy, 1 / bins, align="edge", color="#2f6fed", edgecolor="white", label="share right")
+    gap = {"facecolor": "#d9480f", "edgecolor": "#d9480f", "alpha": 0.3}
+    upper.bar(left, sure - accuracy, 1 / bins, bottom=accuracy, align="edge", label="gap to the confidence", **gap)
+    upper.plot([0, 1], [0, 1], color="#8a8f98", linewidth=1, linestyle="--", label="calibrated")
+    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share right")
+    error = np.abs(right - confidence).sum() / counts.sum()
+    upper.set_title(f"calibration error {error:.4f}", fontsize=10)
+    upper.legend(frameon=False, fontsize=8, loc="upper left")
+    lower.bar(left, counts[used] / counts.sum(), 1 / bins, align="edge", color="#8a8f98", edgecolor="white")
+    lower.set(xlabel="confidence", ylabel="share of samples")
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def pixels(images: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """Undo the standardisation of images (B, C, H, W): (B, H, W, 3), from 0 to 1."""
+    spread, centre = (np.asarray(values).reshape(-1, 1, 1) for values in (std, mean))
+    colours = np.clip(images * spread + centre, 0, 1).transpose(0, 2, 3, 1)
+    return colours if colours.shape[-1] == 3 else colours[..., :1].repeat(3, -1)
+
+
+def gallery(images: np.ndarray, titles: Sequence[tuple[str, str]], columns: int = 6) -> Figure:
+    """Draw images (N, H, W, 3) side by side, each below what it is and what it was taken for."""
+    columns = min(columns, len(images))
+    lines = -(-len(images) // columns)
+    height = 1.8 * images.shape[1] / images.shape[2]
+    figure = Figure(figsize=(1.9 * columns, (height + 0.52) * lines), layout="constrained")
+    for place, (image, (true, taken)) in enumerate(zip(images, titles, strict=True), 1):
+        axes = figure.add_subplot(lines, columns, place)
+        axes.imshow(image)
+        axes.set_axis_off()
+        looks: dict[str, Any] = {"fontsize": 8, "parse_math": False}
+        axes.set_title(true, loc="left", pad=14, color="#2b8a3e", **looks)
+        axes.annotate(taken, (0, 1), (0, 3), "axes fraction", "offset points", color="#c92a2a", **looks)
+    return figure
+
+
+def short(text: str, most: int) -> str:
+    """Cut a text that is too long for its place."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def explained(image: np.ndarray, heat: np.ndarray, title: str) -> Figure:
+    """Draw an image (H, W, 3) and, beside it, the same under the heat map (H, W) of what it was taken for."""
+    width = 3.6
+    figure = Figure(figsize=(2 * width, width * image.shape[0] / image.shape[1] + 0.28), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.imshow(image)
+    right.imshow(image.mean(-1), cmap="gray", vmin=0, vmax=1)
+    right.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * heat)
+    right.set_title(short(title, 40), fontsize=10, parse_math=False)
+    for axes in (left, right):
+        axes.set_axis_off()
+    return figure

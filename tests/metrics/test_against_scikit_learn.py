@@ -90,6 +90,17 @@ def test_numbers_of_every_class(given_):
     assert [found[f"f1/{name}"] for name in "abcd"] == pytest.approx(wanted.tolist())
 
 
+@given(answers(), st.integers(1, 10))
+@settings(max_examples=30, deadline=None)
+def test_the_report_is_the_classification_report(given_, size):
+    names = FACTS["class_names"]
+    choices = {"labels": range(4), "target_names": names, "output_dict": True, "zero_division": 0}
+    wanted = scikit(reference.classification_report, *given_, **choices)
+    found = feed(build("report"), *given_, size).compute()
+    keys = {"precision": "precision", "recall": "recall", "f1": "f1-score", "support": "support"}
+    assert found == pytest.approx({f"{ours}/{name}": wanted[name][theirs] for ours, theirs in keys.items() for name in names})
+
+
 @given(answers(), st.integers(1, 3), st.integers(1, 10))
 @settings(max_examples=60, deadline=None)
 def test_top_k(given_, k, size):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
     if split not in built.source.splits():
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
     batches = built.source.evaluate(built.task, split)
-    found = evaluator.evaluate(built.task, batches, built.make_metrics, built.device, built.seed, with_baseline=True)
+    found = evaluator.evaluate(built.task, batches, closer(built), built.device, built.seed, with_baseline=True)
     state = loaded.json("state.json")
     return {
         "checkpoint": str(loaded.path),
@@ -34,6 +36,21 @@ def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
         **{f"baseline/{k}": v for k, v in found.baseline.items()},
         "pictures": draw(found, loaded.path, split),
     }
+
+
+def closer(built: Any) -> Callable[[], list[Any]]:
+    """Add to an experiment's metrics those that its task has for a closer look, as far as the data can feed them."""
+    from dlx import registry
+    from dlx.errors import Misfit
+
+    chosen = {metric.name for metric in built.plan["metrics"]}
+    facts = {"seed": built.seed, **built.source.facts}
+    names = []
+    for name in built.task.closer_metrics:
+        with contextlib.suppress(Misfit):
+            registry.metrics.build(name, {}, facts)
+            names.append(name)
+    return lambda: built.make_metrics() + [registry.metrics.build(n, {}, facts) for n in names if n not in chosen]
 
 
 def draw(found: Any, checkpoint: Path, split: str) -> list[str]:
@@ -53,11 +70,26 @@ def render(result: dict[str, Any], as_json: bool) -> str:
     if as_json:
         return json.dumps(result)
     split = result["split"]
-    names = [key.partition("/")[2] for key in result if key.startswith(f"{split}/")]
+    numbers = {key.partition("/")[2]: value for key, value in result.items() if key.startswith(f"{split}/")}
+    names = [name for name in numbers if "/" not in name]
     width = max([len(n) for n in names] + [8])
     lines = [f"{result['checkpoint']} (step {result['step']}), {split} split", f"{'':{width}}  {'model':>10}  {'baseline':>10}"]
     for name in names:
         baseline = result.get(f"baseline/{name}")
         beside = "" if baseline is None else f"{baseline:.4f}"
-        lines.append(f"{name:{width}}  {result[f'{split}/{name}']:>10.4f}  {beside:>10}")
-    return "\n".join(lines + [f"wrote {picture}" for picture in result["pictures"]])
+        lines.append(f"{name:{width}}  {numbers[name]:>10.4f}  {beside:>10}")
+    return "\n".join(lines + table(numbers) + [f"wrote {picture}" for picture in result["pictures"]])
+
+
+def table(numbers: dict[str, float]) -> list[str]:
+    """Lay out the numbers named `column/row`, such as the F1 of every class."""
+    pairs = [name.partition("/")[::2] for name in numbers if "/" in name]
+    columns, rows = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True)) if pairs else ([], [])
+    width = max([len(row) for row in rows] + [8])
+
+    def cell(column: str, row: str) -> str:
+        value = numbers.get(f"{column}/{row}", float("nan"))
+        return f"{value:.0f}" if column == "support" else f"{value:.4f}"
+
+    lines = [f"{row:{width}}" + "".join(f"  {cell(column, row):>10}" for column in columns) for row in rows]
+    return ["", f"{'':{width}}" + "".join(f"  {column:>10}" for column in columns), *lines] if rows else []

@@ -7,14 +7,17 @@ import io
 import json
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from dlx.commands.loading import load
 from dlx.errors import UsageError
 
 
-def predict(path: str, inputs: list[str], overrides: list[str], batch_size: int = 256) -> Iterator[dict[str, Any]]:
-    """Yield one answer an example, in the order of the inputs."""
+def predict(
+    path: str, inputs: list[str], overrides: list[str], batch_size: int = 256, explain: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield one answer an example, in the order of the inputs; with pictures of why in the folder `explain`."""
     loaded = load(path)
     described = loaded.spec(overrides)
     kept = loaded.json("processor.json")
@@ -31,13 +34,21 @@ def predict(path: str, inputs: list[str], overrides: list[str], batch_size: int 
         raise SpecError(described.describe(error)) from None
     loaded.fill(built.task)
     processor = build.processor(kept)
+    explanations = None
+    if explain is not None:
+        from dlx.commands.explaining import Explanations
+
+        explanations = Explanations(built, loaded.json("facts.json"), explain)
     examples = iter(processor.read(inputs))
     with evaluator.evaluating(built.task, built.device, built.seed):
         while group := list(islice(examples, batch_size)):
             batch = core.to_device(processor.encode(group), built.device.device)
             with built.device.autocast():
                 prediction = built.task.predict(batch)
-            yield from processor.decode(prediction)
+            answers = processor.decode(prediction)
+            if explanations:
+                explanations.add(batch, answers)
+            yield from answers
 
 
 def flat(answer: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ from dlx.errors import Fault, Misfit, Path
 from dlx.processors.image_decoding import VERSION, Decoding
 
 README = (
-    "dlx keeps decoded images here (docs/images.md). Anything in this folder may be deleted; it is made again when needed.\n"
+    "dlx keeps decoded images here (docs/image_classification.md). Anything in this folder may be deleted; it is made again\n"
+    "when needed.\n"
 )
 SYNCED = "synced"  # an empty file beside pixels that are on the disk
 PULSE = 10.0  # seconds between two lines that tell how far decoding is

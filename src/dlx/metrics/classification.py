@@ -129,3 +129,24 @@ class ConfusionMatrix(Counts):
         from dlx.plots import matrix
 
         return {"confusion_matrix": matrix(self.counts, self.class_names)}
+
+
+@metrics("report")
+class Report(Counts):
+    """Precision, recall, F1 and support, the number of its samples, of every class."""
+
+    def __init__(self, num_classes: int, class_names: list[str] | None = None) -> None:
+        super().__init__(num_classes)
+        self.class_names = class_names or [str(i) for i in range(num_classes)]
+
+    def compute(self) -> dict[str, float]:
+        right, predicted, true = np.diag(self.counts), self.counts.sum(0), self.counts.sum(1)
+        columns = {
+            "precision": _divide(right, predicted),
+            "recall": _divide(right, true),
+            "f1": _divide(2 * right, predicted + true),
+            "support": true,
+        }
+        return {
+            f"{c}/{name}": float(v) for c, values in columns.items() for name, v in zip(self.class_names, values, strict=True)
+        }

@@ -55,29 +55,32 @@ class ImageProcessor(Processor):
 
     def read(self, inputs: Iterable[str]) -> Iterator[ImageFile]:
         """Find image files: files, folders with all below them, or `-` for one image from standard input."""
-        for given in inputs:
+        wanted = list(inputs)
+        if missing := [given for given in wanted if given != "-" and not os.path.exists(given)]:
+            raise UsageError("\n".join(f"{given}: no file or folder" for given in missing))
+        for given in wanted:
             if given == "-":
                 yield ImageFile("standard input", sys.stdin.buffer.read())
             elif os.path.isdir(given):
                 yield from _below(given)
-            elif os.path.isfile(given):
-                yield ImageFile(given)
             else:
-                raise UsageError(f"{given}: no file or folder")
+                yield ImageFile(given)
 
     def encode(self, examples: list[ImageFile]) -> Batch:
-        """Decode files as training did; UsageError names the one that cannot be."""
+        """Decode files as training did; UsageError names those that cannot be."""
         self.encoded = [example.name for example in examples]
-        return {"input": self.standardize(torch.from_numpy(np.stack([self._pixels(example) for example in examples])))}
-
-    def _pixels(self, example: ImageFile) -> np.ndarray:
-        try:
-            content = Path(example.name).read_bytes() if example.content is None else example.content
-            return self.decoding(content, example.name)
-        except BadImage as error:
-            raise UsageError(f"{example.name}: {error}") from None
-        except OSError as error:
-            raise UsageError(f"{example.name}: cannot be read: {error.strerror}") from None
+        images, faults = [], []
+        for example in examples:
+            try:
+                content = Path(example.name).read_bytes() if example.content is None else example.content
+                images.append(self.decoding(content, example.name))
+            except BadImage as error:
+                faults.append(f"{example.name}: {error}")
+            except OSError as error:
+                faults.append(f"{example.name}: cannot be read: {error.strerror}")
+        if faults:
+            raise UsageError("\n".join(faults))
+        return {"input": self.standardize(torch.from_numpy(np.stack(images)))}
 
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Answer {"file": name, "label": class, "probability": {class: p}}; the files are those of the last `encode`."""

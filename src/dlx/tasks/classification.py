@@ -29,6 +29,7 @@ class Classification(Task):
     class_weights: Tensor | None
     prior: Tensor
     default_metrics = ("accuracy", "f1", "confusion_matrix")
+    closer_metrics: tuple[str, ...] = ("accuracy", "f1", "calibration_error", "report", "confusion_matrix", "mistakes")
 
     def __init__(
         self,
@@ -43,6 +44,8 @@ class Classification(Task):
         super().__init__(model)
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
         self.loss = LOSSES[loss]
+        if num_classes > 5:  # with fewer, the best five are all
+            self.closer_metrics = ("top_k", *self.closer_metrics)
         if label_smoothing and loss != "cross_entropy":
             raise Misfit(f"only cross_entropy smooths labels, not {loss}", ("label_smoothing",))
         counts = torch.tensor(class_counts or [1] * num_classes, dtype=torch.float32)
