@@ -5,7 +5,7 @@ from urllib.error import URLError
 import pytest
 import torch
 import torchvision
-from torchvision.models import _api, regnet
+from torchvision.models import _api
 
 from dlx import weights
 from dlx.errors import Misfit
@@ -33,20 +33,6 @@ def build(name, side=32, channels=3, classes=7, facts=None, **choices):
     values, faults = check(models.signatures[name], choices)
     assert faults == []
     return models.build(name, values, {"num_classes": classes, "input_shape": [channels, side, side], **(facts or {})})
-
-
-@pytest.fixture
-def on_meta(monkeypatch):
-    """Build without storage; regnet computes its widths with tensors, which must be real."""
-    original = regnet.BlockParams.from_init_params.__func__
-
-    def from_init_params(cls, *arguments, **choices):
-        with torch.device("cpu"):
-            return original(cls, *arguments, **choices)
-
-    monkeypatch.setattr(regnet.BlockParams, "from_init_params", classmethod(from_init_params))
-    with torch.device("meta"):
-        yield
 
 
 def reference(name, classes=7, **extra):

@@ -1,0 +1,90 @@
+"""What every entry of a registry must do: a new file in models/, data/ or loggers/ is tested here without a new test."""
+
+import json
+
+import pytest
+import torch
+import torchvision
+
+from dlx import registry
+from dlx.core import Logger, Source
+from dlx.signatures import REQUIRED, check
+
+TABLE = {"num_features": 4, "input_shape": [4], "num_classes": 3}
+IMAGE = {"in_channels": 3, "input_shape": [3, 224, 224], "num_classes": 3, "channel_mean": [0.5] * 3, "channel_std": [0.2] * 3}
+# What a component with required choices is built with; any other is built with its defaults.
+EXAMPLES = {
+    "sequential": ({"layers": [{"dense": 8}, "relu", {"dense": "num_classes"}]}, TABLE),
+    "mcculloch_pitts": (
+        {"units": [[{"weights": [1, 1, 1, 1], "threshold": 2}]]},
+        {"num_features": 4, "input_shape": [4], "num_classes": 2},
+    ),
+    "perceptron": ({}, {"num_features": 4, "input_shape": [4], "num_classes": 2}),
+}
+ZOO = set(torchvision.models.list_models(module=torchvision.models))
+WORDS = {"input", "category", "target", "index"}
+
+
+def example(name):
+    wanted = registry.models.signatures[name]
+    if name in EXAMPLES:
+        return EXAMPLES[name]
+    if required := [c.name for c in wanted.choices.values() if c.default is REQUIRED]:
+        pytest.fail(f"model '{name}' has required choices {required}: give an example of them here")
+    if "num_features" in wanted.facts:
+        return {}, TABLE
+    return {}, IMAGE if name in ZOO else {**IMAGE, "input_shape": [3, 32, 32]}
+
+
+@pytest.mark.parametrize("name", registry.models.names())
+def test_a_model_answers_with_one_row_a_sample_and_keeps_its_state(name, request):
+    given, facts = example(name)
+    choices, faults = check(registry.models.signatures[name], given)
+    assert not faults
+    if name in ZOO:  # the published networks are too large to be filled here
+        request.getfixturevalue("on_meta")
+    model = registry.models.build(name, choices, facts).eval()
+    output = model(torch.zeros(2, *facts["input_shape"]))
+    assert output.shape in {(2, facts["num_classes"]), (2, 1)}
+    assert not [p for p in model.parameters() if p.dtype != torch.float32]
+    if name not in ZOO:
+        again = registry.models.build(name, choices, facts).eval()
+        again.load_state_dict(model.state_dict())
+        torch.testing.assert_close(again(torch.ones(2, *facts["input_shape"])), model(torch.ones(2, *facts["input_shape"])))
+
+
+@pytest.mark.parametrize("name", registry.sources.names())
+def test_a_data_set_gives_batches_in_the_words_of_the_glossary(name):
+    wanted = registry.sources.signatures[name]
+    assert set(wanted.facts) <= {"seed"}
+    if required := [c.name for c in wanted.choices.values() if c.default is REQUIRED]:
+        pytest.skip(f"needs {', '.join(required)}; its own tests build it")
+    choices = {c.name: c.default for c in wanted.choices.values()}
+    source = registry.sources.build(name, choices, {"seed": 0})
+    assert isinstance(source, Source)
+    json.dumps(dict(source.facts))  # kept in every checkpoint
+    batch = next(iter(source.train(None)))
+    assert set(batch) <= WORDS
+    assert batch["input"].dtype == torch.float32
+    assert list(batch["input"].shape[1:]) == source.facts["input_shape"]
+    assert batch["target"].dtype == (torch.int64 if "num_classes" in source.facts else torch.float32)
+    again = registry.processors.get(source.processor.name).from_state(json.loads(json.dumps(source.processor.state_dict())))
+    assert again.state_dict() == source.processor.state_dict()
+
+
+@pytest.mark.parametrize("name", registry.loggers.names())
+def test_a_logger_takes_whatever_a_run_tells_it(name, tmp_path):
+    from dlx.errors import Misfit
+    from dlx.plots import curves
+    from dlx.run import Run
+
+    with Run.create(tmp_path, "run", exact=True) as run:
+        try:
+            logger: Logger = registry.loggers.build(name, {}, {"run": run, "quiet": True})
+        except Misfit as error:
+            pytest.skip(str(error))  # its extra is not installed, and that is told in one line
+        logger.log(1, {"train/loss": 0.5, "epoch": 1})
+        logger.progress(1, 2)
+        logger.message("a line")
+        logger.picture(1, "curves", curves([{"step": 1, "train/loss": 0.5}]))
+        logger.close()
