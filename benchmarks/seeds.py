@@ -36,9 +36,12 @@ def main() -> None:
             seconds.append(time.perf_counter() - begun)
             rows.append(run("eval", trained["run"], "--split", options.split))
             print(
-                f"seed {seed}: " + "  ".join(f"{k} {v:.4f}" for k, v in rows[-1].items() if k.startswith(options.split + "/"))
+                f"seed {seed}: "
+                + "  ".join(
+                    f"{k} {v:.4f}" for k, v in rows[-1].items() if k.startswith(options.split + "/") and k.count("/") == 1
+                )
             )
-    for name in [key for key in rows[0] if key.startswith((f"{options.split}/", "baseline/"))]:
+    for name in [key for key in rows[0] if key.startswith((f"{options.split}/", "baseline/")) and key.count("/") == 1]:
         values = [row[name] for row in rows]
         deviation = statistics.stdev(values) if len(values) > 1 else 0.0
         spread = f"deviation {deviation:.4f}  least {min(values):.4f}  most {max(values):.4f}"
