@@ -81,7 +81,7 @@ class Device:
 def keep_pages() -> None:
     """Let the C library keep memory that tensors gave back, instead of asking the system for it anew at every step.
 
-    Every page asked for anew is cleared and mapped again: with batches of images that cost more than half of a step.
+    Every page asked for anew is cleared and mapped again: with batches of images that may cost as much as the arithmetic.
     Only glibc has the setting; elsewhere nothing changes.
     """
     if sys.platform == "linux":
