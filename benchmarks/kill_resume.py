@@ -114,18 +114,19 @@ def while_saving(training: Training, draw: random.Random, start: float, size: in
 
 
 MOMENTS = (while_training, while_saving, while_starting, while_making)
+CLOCK = ("seconds", "train/waiting")  # readings of it, which differ from run to run
 
 
 def fingerprint(run: Path) -> dict[str, bytes]:
     """Read all that must be the same: the lines but for the clock, and the checkpoints' tensors."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    found = {"metrics.jsonl": json.dumps([{k: v for k, v in line.items() if k != "seconds"} for line in lines]).encode()}
+    found = {"metrics.jsonl": json.dumps([{k: v for k, v in line.items() if k not in CLOCK} for line in lines]).encode()}
     for name in ("last", "best"):
         folder = run / "checkpoints" / name
         found |= {f"{name} step": folder.resolve().name.encode()}
         found |= {f"{name}/{file}": (folder / file).read_bytes() for file in FILES}
     state = json.loads((run / "checkpoints" / "last" / "state.json").read_text())
-    found["last/state.json"] = json.dumps({k: v for k, v in state.items() if k != "seconds"}).encode()
+    found["last/state.json"] = json.dumps({k: v for k, v in state.items() if k not in CLOCK}).encode()
     found["status"] = json.loads((run / "status.json").read_text())["state"].encode()
     found["left behind"] = json.dumps(sorted(p.name for p in (run / "checkpoints").iterdir())).encode()
     return found

@@ -7,7 +7,7 @@ import torch
 import torchvision
 
 from dlx import registry
-from dlx.core import Logger, Source
+from dlx.core import Logger, Source, Task
 from dlx.signatures import REQUIRED, check
 
 TABLE = {"num_features": 4, "input_shape": [4], "num_classes": 3}
@@ -20,6 +20,13 @@ EXAMPLES = {
         {"num_features": 4, "input_shape": [4], "num_classes": 2},
     ),
     "perceptron": ({}, {"num_features": 4, "input_shape": [4], "num_classes": 2}),
+    "gan": (
+        {
+            "generator": [{"dense": 64}, "tanh", {"reshape": [1, 8, 8]}],
+            "discriminator": ["flatten", {"dense": 8}, "relu", {"dense": 1}],
+        },
+        {"input_shape": [1, 8, 8], "num_classes": 3},
+    ),
 }
 ZOO = set(torchvision.models.list_models(module=torchvision.models))
 WORDS = {"input", "category", "target", "index"}
@@ -36,21 +43,41 @@ def example(name):
     return {}, IMAGE if name in ZOO else {**IMAGE, "input_shape": [3, 32, 32]}
 
 
-@pytest.mark.parametrize("name", registry.models.names())
-def test_a_model_answers_with_one_row_a_sample_and_keeps_its_state(name, request):
+def variants():
+    """Give every model, and those that may be told the class once more so."""
+    for name in registry.models.names():
+        yield pytest.param(name, {}, id=name)
+        if "conditional" in registry.models.signatures[name].choices:
+            yield pytest.param(name, {"conditional": True}, id=f"{name}-conditional")
+
+
+def words(model, facts):
+    """Give two samples of what the model's forward reads, by its words."""
+    image = torch.ones(2, *facts["input_shape"])
+    given = {"input": image, "image": image, "time": torch.full((2,), 0.5)}
+    if hasattr(model, "latent_size"):
+        given["noise"] = torch.ones(2, model.latent_size)
+    if getattr(model, "conditional", False):
+        given["label"] = torch.arange(2)
+    return {word: given[word] for word in Task(model).words if word in given}
+
+
+@pytest.mark.parametrize(("name", "more"), list(variants()))
+def test_a_model_answers_with_one_row_a_sample_and_keeps_its_state(name, more, request):
     given, facts = example(name)
-    choices, faults = check(registry.models.signatures[name], given)
+    choices, faults = check(registry.models.signatures[name], given | more)
     assert not faults
     if name in ZOO:  # the published networks are too large to be filled here
         request.getfixturevalue("on_meta")
     model = registry.models.build(name, choices, facts).eval()
-    output = model(torch.zeros(2, *facts["input_shape"]))
-    assert output.shape in {(2, facts["num_classes"]), (2, 1)}
+    batch = words(model, facts)
+    shapes = {(2, facts["num_classes"]), (2, 1)} if "input" in batch else {(2, *facts["input_shape"])}
+    assert model(**batch).shape in shapes
     assert not [p for p in model.parameters() if p.dtype != torch.float32]
     if name not in ZOO:
         again = registry.models.build(name, choices, facts).eval()
         again.load_state_dict(model.state_dict())
-        torch.testing.assert_close(again(torch.ones(2, *facts["input_shape"])), model(torch.ones(2, *facts["input_shape"])))
+        torch.testing.assert_close(again(**batch), model(**batch))
 
 
 @pytest.mark.parametrize("name", registry.sources.names())

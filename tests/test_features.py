@@ -171,7 +171,7 @@ def train(cache):
 
     class Lines:
         def log(self, step, scalars):
-            rows.append({name: value for name, value in scalars.items() if name != "seconds"})
+            rows.append({name: value for name, value in scalars.items() if name not in ("seconds", "train/waiting")})
 
         def __getattr__(self, name):
             return lambda *arguments: None

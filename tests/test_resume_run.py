@@ -44,7 +44,7 @@ def status(run):
 
 def lines(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "train/waiting")} for row in rows]
 
 
 def end(run):

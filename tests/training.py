@@ -102,7 +102,9 @@ class Kept:
             "step": step,
             **{name: content for name, content in files.items() if name.endswith(".safetensors")},
             "state": {key: value for key, value in state.items() if key != "seconds"},
-            "lines": [{key: value for key, value in row.items() if key != "seconds"} for row in self.lines.rows],
+            "lines": [
+                {key: value for key, value in row.items() if key not in ("seconds", "train/waiting")} for row in self.lines.rows
+            ],
         }
 
 

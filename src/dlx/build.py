@@ -28,6 +28,8 @@ def prepare(spec: Spec) -> Experiment:
     if not faults:
         return experiment(drafted)
     if not any(f.path[:1] in (("data",), ("task",), ("model",), ("device",)) for f in faults):
+        faulty = {fault.path[:2] for fault in faults}
+        drafted.sections["metrics"] = [m for m in drafted["metrics"] or () if m and m.path not in faulty]
         with contextlib.suppress(DlxError):  # whatever else is wrong with the data is told once the config is right
             try:
                 assemble(drafted)
@@ -78,7 +80,8 @@ def assemble(plan: Plan) -> Experiment:
     source: Source = plan["data"].build({"seed": plan["seed"]})
     data = f"data '{plan['data'].name}'"
     facts = {"seed": plan["seed"], **source.facts}
-    faults = _metric_faults(plan, facts, data)
+    measured = metric_facts(source, facts)
+    faults = _metric_faults(plan, measured, data)
     try:
         built = learner(plan, facts, data)
         verify(built, source, plan)
@@ -86,7 +89,18 @@ def assemble(plan: Plan) -> Experiment:
         faults = error.faults + [f for f in faults if f.path != ("metrics",)]  # those the task chose follow from this
     if faults:
         raise ConfigError(faults)
-    return Experiment(built.task, built.device, built.seed, source, lambda: [m.build(facts) for m in plan["metrics"]], plan)
+    return Experiment(built.task, built.device, built.seed, source, lambda: [m.build(measured) for m in plan["metrics"]], plan)
+
+
+def metric_facts(source: Source, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Give metrics, beside the data's facts, the training split and the way to networks trained before."""
+
+    def load_trained(path: str) -> Any:
+        from dlx.trained import load  # it builds what the checkpoint names, as this module does
+
+        return load(path)
+
+    return {**facts, "training": lambda: source.evaluate(None, "train"), "trained": load_trained}
 
 
 def _metric_faults(plan: Plan, facts: Mapping[str, Any], data: str) -> list[Fault]:
@@ -146,7 +160,8 @@ def trainer(built: Experiment) -> Trainer:
         trainable = any(p.requires_grad for p in built.task.model.parameters())
         if total and not trainable:
             raise ConfigError([Fault(("model",), "has no parameters to train; set epochs: 0 to evaluate it as it is")])
-        optimizers = {part: _optimizer(built, c, part) for part, c in _parts(plan["optimizer"]).items()} if trainable else {}
+        components = _optimizer_parts(plan["optimizer"], built.task.parts)
+        optimizers = {part: _optimizer(built, c, part) for part, c in components.items()} if trainable else {}
         facts = {**source.facts, "total_steps": total, **({"steps_per_epoch": steps_per_epoch} if steps_per_epoch else {})}
         schedules = _schedules(plan, facts, list(optimizers))
     except ConfigError as error:
@@ -162,6 +177,19 @@ def trainer(built: Experiment) -> Trainer:
 
 def _parts(section: Any) -> dict[str, Component]:
     return {"": section} if isinstance(section, Component) else section
+
+
+def _optimizer_parts(section: Any, parts: tuple[str, ...]) -> dict[str, Component]:
+    """Give every part that the task trains its optimizer: one given alone is made once for each."""
+    given = _parts(section)
+    if list(given) == [""] and parts:
+        return dict.fromkeys(parts, given[""])
+    if parts and (missing := [part for part in parts if part not in given]):
+        raise ConfigError([Fault(("optimizer",), f"names no optimizer for the part '{missing[0]}'")])
+    if stray := [part for part in given if part and part not in parts]:
+        hint = unknown("part", stray[0], list(parts)) if parts else "this task trains the model as a whole"
+        raise ConfigError([Fault(("optimizer", stray[0]), hint)])
+    return given
 
 
 def _steps(plan: Plan, steps_per_epoch: int | None) -> int:

@@ -117,28 +117,52 @@ def evaluate(
 def predict(
     path: Checkpoint,
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="INPUT...", help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; - for stdin."
+            metavar="[INPUT...]", help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; - for stdin."
         ),
-    ],
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="Make as many new images, and a grid of them.", show_default=False)
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--label", help="Class of the images made, by name or number.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which images are made.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Draw where in each image the answer was found.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", help="Folder of the drawings; else the present one.", show_default=False)
+        Path | None,
+        typer.Option("--output", help="Folder of what is drawn or made; else here, or ./generated.", show_default=False),
     ] = None,
     device: Device = None,
     as_json: Json = False,
     plugin: Plugin = None,
 ) -> None:
-    """Answer new examples with a checkpoint."""
+    """Answer new examples with a checkpoint, or let it make some."""
     _prepare(plugin)
     from dlx.commands import predict as command
 
-    if output is not None and not explain:
-        raise UsageError("--output is the folder of the drawings of --explain, which is not given")
-    folder = (output or Path()) if explain else None
-    for line in command.render(command.predict(path, inputs, _with(None, device), explain=folder), as_json):
+    if count is None:
+        _refuse_stray(inputs, label, output, explain)
+        rows = command.predict(path, inputs or [], _with(None, device), explain=(output or Path()) if explain else None)
+    else:
+        if inputs or explain:
+            raise UsageError("--count makes new images; leave out the inputs and --explain")
+        from dlx.commands.generating import generate
+
+        rows = generate(path, _with(None, device), count, label, seed, output)
+    for line in command.render(rows, as_json):
         typer.echo(line)
+
+
+def _refuse_stray(inputs: list[str] | None, label: str | None, output: Path | None, explain: bool) -> None:
+    """Refuse options that say nothing without another one."""
+    if not inputs:
+        raise UsageError("give inputs to answer, or --count N for a model that makes images")
+    if label is not None:
+        raise UsageError("--label chooses what --count makes, which is not given")
+    if output is not None and not explain:
+        raise UsageError("--output is the folder of what --explain or --count draws, and neither is given")
 
 
 @app.command()

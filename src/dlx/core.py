@@ -40,6 +40,7 @@ class Task(nn.Module):
     """
 
     predicts: ClassVar[frozenset[str]] = frozenset()  # words of its predictions, which metrics read
+    parts: ClassVar[tuple[str, ...]] = ()  # submodules of the model that step on their own; () is the whole model
     default_metrics: ClassVar[tuple[str, ...]] = ()  # the first one chooses the best checkpoint
     closer_metrics: tuple[str, ...] = ()  # what `dlx eval` adds; those that miss a fact are left out
 
@@ -88,9 +89,21 @@ class Task(nn.Module):
         """Choose an action; only tasks that live in an environment do."""
         raise NotImplementedError(f"{type(self).__name__} cannot act in an environment")
 
+    def generate(self, index: Tensor, seed: int, label: int | None = None) -> Batch:
+        """Make new examples: those numbered `index` (B,) of the endless series that a seed stands for."""
+        raise NotImplementedError(f"{type(self).__name__} generates nothing")
+
     def show(self, batch: Batch, prediction: Batch) -> Mapping[str, Picture]:
-        """Draw pictures worth looking at, by name."""
+        """Draw what is worth watching from one evaluation to the next, by name, from the first batch."""
         return {}
+
+    def show_closely(self, batch: Batch, prediction: Batch) -> Mapping[str, Picture]:
+        """Draw what `dlx eval` shows."""
+        return self.show(batch, prediction)
+
+    def remarks(self, scalars: Mapping[str, float]) -> Iterator[str]:
+        """Say in words what the numbers of an evaluation, and of training since the last, warn of."""
+        return iter(())
 
 
 class Source(ABC):
@@ -165,6 +178,10 @@ class Metric(ABC):
     def compute(self) -> dict[str, float]:
         """Tell the numbers; the first is the metric's main one."""
 
+    def baseline(self) -> dict[str, float]:
+        """Tell the numbers of an honest baseline, where no answer of the task gives them."""
+        return {}
+
     def pictures(self) -> Mapping[str, Picture]:
         """Draw what the metric has seen, by name."""
         return {}
@@ -199,6 +216,9 @@ class Logger:
 
     def picture(self, step: int, name: str, picture: Picture) -> None:
         """Take a picture."""
+
+    def frame(self, step: int, name: str, picture: Picture) -> None:
+        """Take a picture that is drawn again at every evaluation."""
 
     def message(self, text: str) -> None:
         """Take a line of text."""

@@ -12,6 +12,7 @@ from dlx.core import Batch, Metric, Picture, Task, to_device
 from dlx.device import Device
 
 MakeMetrics = Callable[[], Sequence[Metric]]
+Show = Callable[[Batch, Batch], Mapping[str, Picture]]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Evaluation:
     baseline: Mapping[str, float] = field(default_factory=dict)  # what an answer without looking achieves
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     metrics: Sequence[Metric] = ()
+    shown: Mapping[str, Picture] = field(default_factory=dict)  # drawn by the task from the first batch
 
     def pictures(self) -> Mapping[str, Picture]:
         """Draw what the metrics have seen."""
@@ -44,17 +46,26 @@ def evaluating(task: Task, device: Device, seed: int) -> Iterator[None]:
 
 
 def evaluate(
-    task: Task, batches: Iterable[Batch], make_metrics: MakeMetrics, device: Device, seed: int, with_baseline: bool = False
+    task: Task,
+    batches: Iterable[Batch],
+    make_metrics: MakeMetrics,
+    device: Device,
+    seed: int,
+    show: Show | None = None,
+    with_baseline: bool = False,
 ) -> Evaluation:
-    """Predict every batch and compute the loss, the metrics, and on request those of the honest baseline."""
+    """Predict every batch and compute the loss, the metrics, and on request the first batch's pictures and the baseline."""
     metrics, trivial = make_metrics(), make_metrics() if with_baseline else ()
     loss, weight, answered = 0.0, 0.0, False
+    shown: Mapping[str, Picture] = {}
     with evaluating(task, device, seed):
-        for cpu_batch in batches:
+        for number, cpu_batch in enumerate(batches):
             batch = to_device(cpu_batch, device.device)
             with device.autocast():
                 prediction = task.predict(batch)
                 score = task.score(prediction, batch)
+                if show and number == 0:
+                    shown = show(batch, prediction)
             if score is not None:
                 loss, weight = loss + float(score.value) * float(score.weight), weight + float(score.weight)
             for metric in metrics:
@@ -63,10 +74,13 @@ def evaluate(
                 answered = True
                 for metric in trivial:
                     metric.update(answer, batch)
-    scalars, directions = _compute(metrics)
+        scalars, directions = _compute(metrics)
+        baseline = _compute(trivial)[0] if answered else {}
+        if with_baseline:
+            baseline = {**baseline, **{name: value for metric in metrics for name, value in metric.baseline().items()}}
     if weight:
         scalars, directions = {"loss": loss / weight, **scalars}, {"loss": False, **directions}
-    return Evaluation(scalars, _compute(trivial)[0] if answered else {}, directions, metrics)
+    return Evaluation(scalars, baseline, directions, metrics, shown)
 
 
 def _compute(metrics: Sequence[Metric]) -> tuple[dict[str, float], dict[str, bool]]:

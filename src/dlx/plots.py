@@ -128,3 +128,19 @@ def explained(image: np.ndarray, heat: np.ndarray, title: str) -> Figure:
     for axes in (left, right):
         axes.set_axis_off()
     return figure
+
+
+def neighbours(images: np.ndarray, distances: np.ndarray) -> Figure:
+    """Draw rows of images (N, 1 + K, H, W, C), uint8: one that was generated, and its nearest with their distances (N, K)."""
+    lines, columns = images.shape[:2]
+    height = 1.1 * images.shape[2] / images.shape[3]
+    figure = Figure(figsize=(1.15 * columns, (height + 0.2) * lines + 0.2), layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False)
+    for line, row in enumerate(axes):
+        for place, cell in enumerate(row):
+            image = images[line, place]
+            cell.imshow(image if image.shape[-1] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=255)
+            cell.set_axis_off()
+            title = f"{distances[line, place - 1]:.3f}" if place else "generated" if line == 0 else ""
+            cell.set_title(title, fontsize=8, pad=3, color="#2b8a3e" if place else "#c92a2a")
+    return figure

@@ -18,6 +18,7 @@ from dlx.ema import MovingAverage
 from dlx.errors import DlxError, Interrupted, Misfit, nearest
 from dlx.evaluator import Evaluation, MakeMetrics, evaluate, evaluating
 from dlx.step import NonFinite, Stepper, Totals
+from dlx.waiting import SPAN, Waiting
 
 PULSE = 0.1  # seconds between two signs of progress
 SPACING = 100  # steps between checkpoints where epochs are shorter: durable writing takes as long as many small steps
@@ -63,6 +64,7 @@ class Trainer:
         self.save_every, self.log_every, self.early_stopping = save_every, log_every, early_stopping
         self.stepper = Stepper(task, optimizers, device, clip_norm)
         self.average = MovingAverage(task, ema) if ema else None
+        self.waiting = Waiting(min(SPAN, self.steps_per_epoch or SPAN))
         self.base_lr = {part: [g["lr"] for g in o.param_groups] for part, o in optimizers.items()}
         self.factor = dict.fromkeys(optimizers, 1.0)
         self.monitor, self.higher_is_better = monitor, True
@@ -92,6 +94,7 @@ class Trainer:
             self.descend(group)
             now = time.perf_counter()
             self.seconds = before + now - begun
+            self.waiting.add(now)
             if now >= next_pulse:
                 self.tell("progress", self.step, self.total_steps)
                 next_pulse = now + PULSE
@@ -108,7 +111,7 @@ class Trainer:
             if self.steps_per_epoch and enter_epoch:
                 enter_epoch(self.step // self.steps_per_epoch)
             batches = iter(self.source.train(self.task))
-            while self.step < self.total_steps and (group := list(islice(batches, self.accumulate))):
+            while self.step < self.total_steps and (group := self.waiting.take(batches, self.accumulate)):
                 yield [to_device(batch, self.device.device) for batch in group]
             if self.step == before:
                 raise DlxError("the data source yields no training batch")
@@ -145,7 +148,11 @@ class Trainer:
         if "val" in self.source.splits():
             found = self.validate()
             is_best = self.judge(found.scalars)
-            self.log({f"val/{name}": value for name, value in found.scalars.items()})
+            numbers = self.log({f"val/{name}": value for name, value in found.scalars.items()})
+            for remark in self.task.remarks(numbers):
+                self.tell("message", f"step {self.step}: {remark}")
+            for name, picture in found.shown.items():
+                self.tell("frame", self.step, name, picture)
             if is_best:
                 self.best_found, self.best_state = found, self.take(self)
         else:
@@ -160,7 +167,7 @@ class Trainer:
         """Evaluate the first batches of the validation split, or all, with the averaged weights where there are any."""
         with self.average.applied() if self.average else contextlib.nullcontext():
             stream = islice(self.source.evaluate(self.task, "val"), batches)
-            return evaluate(self.task, stream, self.make_metrics, self.device, self.seed)
+            return evaluate(self.task, stream, self.make_metrics, self.device, self.seed, self.task.show)
 
     def judge(self, scalars: Mapping[str, float]) -> bool:
         """Compare the monitored number with the best so far; of equals, the smaller loss is better."""
@@ -188,6 +195,8 @@ class Trainer:
         if split == "val":
             found = self.validate(1)
             self.monitor = self.monitor or next((n for n in found.scalars if n != "loss"), "loss")
+            if not found.scalars:
+                raise Misfit("gives no number to choose the best checkpoint by; name a metric", ("metrics",))
             if self.monitor not in found.scalars:
                 near = nearest(self.monitor, found.scalars)
                 hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(found.scalars)}"
@@ -207,12 +216,16 @@ class Trainer:
                 for group, base in zip(self.optimizers[part].param_groups, self.base_lr[part], strict=True):
                     group["lr"] = base * factor
 
-    def log(self, scalars: Mapping[str, float]) -> None:
-        """Write the means since the last line, the learning rates, and more numbers, as one line."""
+    def log(self, scalars: Mapping[str, float]) -> Mapping[str, float]:
+        """Write the means since the last line, the learning rates, and more numbers, as one line; give them."""
         means = {f"train/{name}": total / items for name, (total, items) in self.totals.items() if items}
         rates = {f"train/lr{'/' * bool(part)}{part}": o.param_groups[0]["lr"] for part, o in self.optimizers.items()}
         self.totals = {}
-        self.tell("log", self.step, {**self.position(), **means, **rates, **scalars})
+        numbers = {**self.position(), **means, "train/waiting": self.waiting.share(), **rates, **scalars}
+        self.tell("log", self.step, numbers)
+        if advice := self.waiting.advice():
+            self.tell("message", f"step {self.step}: {advice}")
+        return numbers
 
     def position(self) -> dict[str, float]:
         """Say how far training is: epochs where there are any, and seconds."""

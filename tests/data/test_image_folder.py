@@ -112,6 +112,7 @@ def test_bad_files_come_in_one_report_and_are_skipped_only_when_asked(folder, ca
     with caplog.at_level(logging.WARNING, "dlx"):
         source = build(folder, cache, on_bad="skip")
     assert "skipped: 4 of 34 images" in caplog.text
+    assert source.facts["skipped_count"] == 4
     assert source.facts["class_counts"] == [8, 9]
     assert [len(found) for found in listed(source).values()] == [17, 8, 5]
 
@@ -131,6 +132,19 @@ def test_links_out_of_the_folder_are_not_followed(folder, caplog):
         source = build(folder)
     assert source.facts["class_counts"] == [10, 11]
     assert "2 links were not followed: train/bird, train/cat/x.png" in caplog.text
+
+
+def test_a_folder_that_cannot_be_read_is_told(folder, monkeypatch):
+    scan = os.scandir
+
+    def refused(place):
+        if str(place).endswith("train/dog/"):
+            raise PermissionError(13, "Permission denied", place)
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(Misfit, match="train/dog/: cannot be read: Permission denied"):
+        build(folder)
 
 
 def test_duplicates_across_splits_are_told(folder, caplog):

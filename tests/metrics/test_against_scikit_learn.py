@@ -12,11 +12,42 @@ from sklearn import metrics as reference
 from dlx import registry
 from dlx.errors import Misfit
 
-FACTS = {"num_classes": 4, "class_names": ["a", "b", "c", "d"], "num_outputs": 2, "target_mean": [0.0, 0.0], "seed": 0}
+
+class Toy:
+    """A classifier of images whose answers are whole sums of their pixels: the same in any batch."""
+
+    name, class_names = "toy", ["a", "b", "c", "d"]
+
+    def features(self, images):
+        return images.flatten(1).cumsum(1)[:, ::3].float() / 8
+
+    def logits(self, images):
+        return self.features(images)[:, :4] / 64
+
+
+FACTS = {
+    "num_classes": 4,
+    "class_names": ["a", "b", "c", "d"],
+    "num_outputs": 2,
+    "target_mean": [0.0, 0.0],
+    "seed": 0,
+    "input_shape": [1, 4, 4],
+    "channel_mean": [0.5],
+    "channel_std": [0.25],
+    "training": lambda: iter([{"input": pictures(30, 5), "target": torch.arange(30) % 4}]),
+    "trained": lambda path: Toy(),
+}
+# What a metric cannot do without.
+CHOICES = {name: {"classifier": "toy"} for name in ("fid", "kid", "classifier_score")}
 
 
 def build(name, facts=None, **choices):
     return registry.metrics.build(name, choices, facts or FACTS)
+
+
+def pictures(size, seed):
+    """Draw standardised images of 8-bit pixels."""
+    return torch.randint(0, 256, (size, 1, 4, 4), generator=torch.Generator().manual_seed(seed)) / 63.75 - 2
 
 
 def feed(metric, prediction, batch, size):
@@ -161,6 +192,7 @@ def example(facts=FACTS, size=23):
     logits = torch.randn(size, facts["num_classes"], generator=generator)
     values = torch.randn(size, facts["num_outputs"], generator=generator)
     prediction = {"logits": logits, "probability": logits.softmax(-1), "label": logits.argmax(-1), "value": values}
+    prediction["image"] = torch.randint(0, 256, (size, 1, 4, 4), generator=generator, dtype=torch.uint8)
     kinds = {
         "label": torch.randint(facts["num_classes"], (size,), generator=generator),
         "value": torch.randn(size, facts["num_outputs"], generator=generator),
@@ -172,12 +204,12 @@ def example(facts=FACTS, size=23):
 def test_every_metric_keeps_the_contract(name):
     prediction, kinds = example()
     try:
-        metrics = [build(name) for _ in range(5)]
+        metrics = [build(name, **CHOICES.get(name, {})) for _ in range(5)]
     except Misfit as error:
         pytest.skip(f"these facts are not enough: {error}")
     if not type(metrics[0]).reads <= prediction.keys():
         pytest.skip(f"reads {set(type(metrics[0]).reads) - prediction.keys()}")
-    batch = {"target": kinds["value" if "value" in metrics[0].reads else "label"]}
+    batch = {"target": kinds["value" if "value" in metrics[0].reads else "label"], "input": pictures(23, 3)}
     whole, single, seven, first, second = metrics
     feed(whole, prediction, batch, 1000)
     wanted = whole.compute()
@@ -185,12 +217,13 @@ def test_every_metric_keeps_the_contract(name):
     assert wanted == whole.compute(), "computing changes nothing"
     assert feed(single, prediction, batch, 1).compute() == pytest.approx(wanted, rel=1e-9)
     assert feed(seven, prediction, batch, 7).compute() == pytest.approx(wanted, rel=1e-9)
-    feed(first, {k: v[:9] for k, v in prediction.items()}, {"target": batch["target"][:9]}, 4)
-    feed(second, {k: v[9:] for k, v in prediction.items()}, {"target": batch["target"][9:]}, 4)
+    for part, cut in ((first, slice(9)), (second, slice(9, None))):
+        feed(part, {k: v[cut] for k, v in prediction.items()}, {k: v[cut] for k, v in batch.items()}, 4)
     first.merge(second)
     assert first.compute() == pytest.approx(wanted, rel=1e-9)
-    empty = build(name)
+    empty = build(name, **CHOICES.get(name, {}))
     first.merge(empty)
     assert first.compute() == pytest.approx(wanted, rel=1e-9)
+    assert whole.baseline().keys() <= wanted.keys()
     for picture in whole.pictures().values():
         assert hasattr(picture, "savefig")

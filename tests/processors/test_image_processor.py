@@ -209,6 +209,30 @@ def test_a_bad_file_is_named(tmp_path):
         made.encode(list(made.read([str(tmp_path / "bad.png")])))
 
 
+def test_bad_files_are_skipped_only_where_that_is_asked_for(tmp_path, caplog):
+    for name in ("a.png", "c.png"):
+        picture().save(tmp_path / name)
+    (tmp_path / "b.png").write_bytes(b"nothing")
+    (tmp_path / "d.jpg").write_bytes(saved(picture(), "PNG"))
+    made = processor()
+    files = list(made.read([str(tmp_path)]))
+    good = made.encode([file for file in files if file.name.endswith(("a.png", "c.png"))])
+    made.skip_bad = True
+    batch = made.encode(files)
+    assert torch.equal(batch["input"], good["input"])
+    assert [(text.split(": ")[0], text.split(": ")[1]) for text in made.skipped] == [
+        (str(tmp_path / "b.png"), "unreadable"),
+        (str(tmp_path / "d.jpg"), "mislabelled"),
+    ]
+    assert all(f"skipped {text}" in caplog.text for text in made.skipped)
+    prediction = {"label": torch.tensor([1, 0]), "probability": torch.tensor([[0.25, 0.75], [0.5, 0.5]])}
+    assert [answer["file"] for answer in made.decode(prediction)] == [str(tmp_path / "a.png"), str(tmp_path / "c.png")]
+    assert made.encode([file for file in files if file.name.endswith("b.png")])["input"].shape == (0, 3, 4, 4)
+    assert made.encoded == []
+    assert len(made.skipped) == 3
+    assert "skip" not in json.dumps(made.state_dict())  # it is asked for anew each time
+
+
 def test_settings_survive_json():
     assert restore(json.loads(json.dumps(Decoding(3, 4, 1, "pad", 99).state_dict()))) == Decoding(3, 4, 1, "pad", 99)
 

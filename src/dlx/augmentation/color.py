@@ -46,7 +46,7 @@ class ColorJitter:
         self.probability = probability
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        index = chosen(len(images), self.probability, generator)
+        index = chosen(images, self.probability, generator)
         changed = images[index]
         for change, bounds in self.ranges.items():
             changed = change(changed, uniform(len(index), *bounds, generator))
@@ -61,7 +61,7 @@ class Grayscale:
         self.probability = probability
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        index = chosen(len(images), self.probability, generator)
+        index = chosen(images, self.probability, generator)
         grey = pixels.to_bytes(pixels.gray(images[index])).expand(-1, images.shape[1], -1, -1)
         return images.index_copy(0, index, grey)
 
@@ -83,7 +83,7 @@ class GaussianBlur:
             raise Misfit(f"a kernel of {size} pixels does not fit into {input_shape[1]}x{input_shape[2]}", ("size",))
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        index = chosen(len(images), self.probability, generator)
+        index = chosen(images, self.probability, generator)
         if not len(index):
             return images
         sigmas = uniform(len(index), *self.sigma, generator)

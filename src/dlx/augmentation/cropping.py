@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt
 from torch import Generator, Tensor
 
 from dlx.augmentation.drawing import Positive, Probability, chosen, uniform, whole
-from dlx.augmentation.pixels import affine, rotation
+from dlx.augmentation.pixels import affine, rotation, to_bytes
 from dlx.errors import Misfit
 from dlx.registry import augmentations
 
@@ -31,13 +31,32 @@ class RandomCrop:
             raise Misfit(f"a border of {padding} pixels cannot be reflected from {self.size[0]}x{self.size[1]}", ("padding",))
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        padded = border(images.numpy(), self.padding, self.mode)
         height, width = self.size
-        top = whole(len(images), padded.shape[2] - height, generator).numpy()
-        left = whole(len(images), padded.shape[3] - width, generator).numpy()
+        top = whole(len(images), images.shape[2] + 2 * self.padding - height, generator)
+        left = whole(len(images), images.shape[3] + 2 * self.padding - width, generator)
+        if images.device.type != "cpu":
+            return self.gather(images, top, left)
+        padded = border(images.numpy(), self.padding, self.mode)
         # All windows as a view, then one of each sample copied: 128 CIFAR images in 70 microseconds.
         windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
-        return torch.from_numpy(windows[np.arange(len(images)), :, top, left])
+        return torch.from_numpy(windows[np.arange(len(images)), :, top.numpy(), left.numpy()])
+
+    def gather(self, images: Tensor, top: Tensor, left: Tensor) -> Tensor:
+        """Cut the same windows by indexing: what an accelerator does at once, and a processor slowly."""
+        rows, is_row = self._places(top, self.size[0], images.shape[2])
+        columns, is_column = self._places(left, self.size[1], images.shape[3])
+        samples, channels = torch.arange(len(images)).view(-1, 1, 1, 1), torch.arange(images.shape[1]).view(1, -1, 1, 1)
+        places = (samples, channels, rows[:, None, :, None], columns[:, None, None, :])
+        cut = images[tuple(place.to(images.device) for place in places)]
+        if self.mode == "reflect":
+            return cut
+        return cut * (is_row[:, None, :, None] & is_column[:, None, None, :]).to(images.device)
+
+    def _places(self, first: Tensor, size: int, length: int) -> tuple[Tensor, Tensor]:
+        """Tell where the lines of windows `(n, size)` lie in images of a length, and which of them do and are no border."""
+        place = first[:, None] + torch.arange(size) - self.padding
+        last = length - 1
+        return last - (last - place.abs()).abs(), (place >= 0) & (place <= last)
 
 
 def border(images: np.ndarray, size: int, mode: str) -> np.ndarray:
@@ -71,8 +90,12 @@ class RandomResizedCrop:
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         boxes = self.boxes(len(images), images.shape[2], images.shape[3], generator)
         cut = [image[:, y : y + h, x : x + w] for image, (y, x, h, w) in zip(images, boxes, strict=True)]
-        resized = [F.interpolate(part[None], self.size, mode="bilinear", antialias=True) for part in cut]
-        return torch.cat(resized)
+        if images.device.type == "cpu":
+            return torch.cat([self._resize(part[None]) for part in cut])
+        return to_bytes(torch.cat([self._resize(part[None].float()) for part in cut]))  # of bytes, only the CPU has a kernel
+
+    def _resize(self, images: Tensor) -> Tensor:
+        return F.interpolate(images, self.size, mode="bilinear", antialias=True)
 
     def boxes(self, count: int, height: int, width: int, generator: Generator) -> list[list[int]]:
         """Draw a box [top, left, height, width] for each sample; one that never fits becomes the largest in the middle."""
@@ -105,7 +128,7 @@ class HorizontalFlip:
         self.probability = probability
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        return _flipped(images, chosen(len(images), self.probability, generator), -1)
+        return _flipped(images, chosen(images, self.probability, generator), -1)
 
 
 @augmentations("vertical_flip")
@@ -116,10 +139,12 @@ class VerticalFlip:
         self.probability = probability
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        return _flipped(images, chosen(len(images), self.probability, generator), -2)
+        return _flipped(images, chosen(images, self.probability, generator), -2)
 
 
 def _flipped(images: Tensor, index: Tensor, axis: int) -> Tensor:
+    if images.device.type != "cpu":
+        return images.index_copy(0, index, images[index].flip(axis))
     flipped = torch.from_numpy(images.numpy().copy())  # numpy's large arrays lie in huge pages: 5 times fewer page faults
     for some in index.split(max(1, PIECE // max(1, images[0].numel()))):
         flipped[some] = images[some].flip(axis)
@@ -134,7 +159,7 @@ class Rotate:
         self.degrees, self.probability = degrees, probability
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        index = chosen(len(images), self.probability, generator)
+        index = chosen(images, self.probability, generator)
         rotated = images.clone()
         if len(index):
             angles = uniform(len(index), -self.degrees, self.degrees, generator)

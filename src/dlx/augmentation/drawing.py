@@ -1,4 +1,7 @@
-"""Random numbers of augmentations: all from the one generator of a batch, never from a global one."""
+"""Random numbers of augmentations: all from the one generator of a batch, never from a global one.
+
+They are drawn on the CPU and moved to the images, so that what is drawn does not depend on where the images are.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ def whole(count: int, most: int, generator: Generator) -> Tensor:
     return torch.randint(0, most + 1, (count,), generator=generator)
 
 
-def chosen(count: int, probability: float, generator: Generator) -> Tensor:
-    """Draw which samples are changed: their numbers, int64, in ascending order."""
-    return (torch.rand(count, generator=generator) < probability).nonzero()[:, 0]
+def chosen(images: Tensor, probability: float, generator: Generator) -> Tensor:
+    """Draw which samples are changed: their numbers, int64, in ascending order, where the images are."""
+    return (torch.rand(len(images), generator=generator) < probability).nonzero()[:, 0].to(images.device)
 
 
-def column(values: Tensor) -> Tensor:
-    """Lay numbers `(n,)` out to meet images `(n, C, H, W)`."""
-    return values.view(-1, 1, 1, 1)
+def column(values: Tensor, images: Tensor) -> Tensor:
+    """Lay numbers `(n,)` out to meet images `(n, C, H, W)`, where these are."""
+    return values.view(-1, 1, 1, 1).to(images.device)

@@ -40,13 +40,13 @@ class RandomErasing:
         wide = torch.sqrt(area / ratio).round().clamp(1, width) * erased
         place = torch.rand(2, count, generator=generator)
         top, left = (place[0] * (height - high + 1)).floor(), (place[1] * (width - wide + 1)).floor()
-        inside = rectangles(top, left, high, wide, height, width)
+        inside = rectangles(top, left, high, wide, images)
         return torch.where(inside, self._filling(images, generator), images)
 
     def _filling(self, images: Tensor, generator: Generator) -> Tensor:
-        if self.fill == "mean":
-            return self.mean
-        return torch.randint(0, 256, images.shape, generator=generator, dtype=torch.uint8)
+        noise = self.fill == "noise"
+        filling = torch.randint(0, 256, images.shape, generator=generator, dtype=torch.uint8) if noise else self.mean
+        return filling.to(images.device)
 
 
 @augmentations("cutout")
@@ -72,15 +72,17 @@ class Cutout:
         top = (centre[0] * height).floor() - self.size // 2
         left = (centre[1] * width).floor() - self.size // 2
         side = self.size * erased
-        return torch.where(rectangles(top, left, side, side, height, width), self.mean, images)
+        return torch.where(rectangles(top, left, side, side, images), self.mean.to(images.device), images)
 
 
 def _mean(channel_mean: list[float]) -> Tensor:
     return torch.tensor([round(255 * mean) for mean in channel_mean], dtype=torch.uint8).view(1, -1, 1, 1)
 
 
-def rectangles(top: Tensor, left: Tensor, high: Tensor, wide: Tensor, height: int, width: int) -> Tensor:
-    """Mark the pixels within a rectangle a sample: bool `(n, 1, H, W)`."""
-    rows, columns = torch.arange(height).view(1, 1, -1, 1), torch.arange(width).view(1, 1, 1, -1)
-    in_rows = (rows >= column(top)) & (rows < column(top + high))
-    return in_rows & (columns >= column(left)) & (columns < column(left + wide))
+def rectangles(top: Tensor, left: Tensor, high: Tensor, wide: Tensor, images: Tensor) -> Tensor:
+    """Mark the pixels of images `(n, C, H, W)` within a rectangle a sample: bool `(n, 1, H, W)`."""
+    height, width = images.shape[2:]
+    rows = torch.arange(height, device=images.device).view(1, 1, -1, 1)
+    columns = torch.arange(width, device=images.device).view(1, 1, 1, -1)
+    in_rows = (rows >= column(top, images)) & (rows < column(top + high, images))
+    return in_rows & (columns >= column(left, images)) & (columns < column(left + wide, images))

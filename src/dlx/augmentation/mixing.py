@@ -1,6 +1,7 @@
 """What makes one sample of two, and gives both classes a share of the target.
 
-`images` are float32 `(B, C, H, W)`, standardised; `target` is float32 `(B, num_classes)`, each row summing to 1.
+`images` are float32 `(B, C, H, W)`, standardised, on any device; `target` is float32 `(B, num_classes)`, each row summing to 1,
+on the CPU.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Mixup:
     def mix(self, images: Tensor, target: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """Mix every sample with another of the batch, each with a share of its own."""
         share, partner = _shares(len(images), self.alpha, self.probability, generator)
-        mixed = torch.lerp(images[partner], images, column(share))
+        mixed = torch.lerp(images[partner], images, column(share, images))
         return mixed, torch.lerp(target[partner], target, share[:, None])
 
 
@@ -42,9 +43,15 @@ class Cutmix:
         high, wide = (side * height).floor(), (side * width).floor()
         centre = torch.rand(2, count, generator=generator)
         top, left = (centre[0] * height).floor() - (high / 2).floor(), (centre[1] * width).floor() - (wide / 2).floor()
-        pasted = rectangles(top, left, high, wide, height, width)
-        kept = 1 - pasted.float().mean((1, 2, 3))  # what is really left: a rectangle may reach over the edge
+        pasted = rectangles(top, left, high, wide, images)
+        # What is really left: a rectangle may reach over the edge.
+        kept = 1 - _overlap(top, high, height) * _overlap(left, wide, width) / (height * width)
         return torch.where(pasted, images[partner], images), torch.lerp(target[partner], target, kept[:, None])
+
+
+def _overlap(first: Tensor, size: Tensor, length: int) -> Tensor:
+    """Count the lines from the first on, `size` of them, that an image of a length has."""
+    return (first + size).clamp(0, length) - first.clamp(0, length)
 
 
 def _shares(count: int, alpha: float, probability: float, generator: Generator) -> tuple[Tensor, Tensor]:

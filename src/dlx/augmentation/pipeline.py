@@ -43,13 +43,13 @@ class Pipeline:
             (self.mixes if mixing else self.changes).append(built)
 
     def change(self, images: Tensor, generator: Generator) -> Tensor:
-        """Change each image on its own, uint8 `(B, C, H, W)`; what is given stays as it is."""
+        """Change each image on its own, uint8 `(B, C, H, W)`, where it is; what is given stays as it is."""
         for change in self.changes:
             images = change(images, generator)
         return images
 
     def mix(self, images: Tensor, target: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Mix standardised images and their classes `(B,)`, which become shares `(B, num_classes)`."""
+        """Mix standardised images and their classes `(B,)` on the CPU, which become shares `(B, num_classes)`."""
         if self.mixes:
             target = F.one_hot(target, self.num_classes).float()
         for mixing in self.mixes:

@@ -1,4 +1,7 @@
-"""Arithmetic on images uint8 `(n, C, H, W)` with an amount `(n,)` for each of them; formulas are torchvision's."""
+"""Arithmetic on images uint8 `(n, C, H, W)` with an amount `(n,)` for each of them; formulas are torchvision's.
+
+The images may be on any device; the amounts come from the CPU.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,18 @@ def gray(images: Tensor) -> Tensor:
     """Weigh the colours to float `(n, 1, H, W)`; an image of one channel stays."""
     if images.shape[1] == 1:
         return images.float()
-    return (images * torch.tensor(LUMINANCE).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (images * torch.tensor(LUMINANCE, device=images.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def blend(images: Tensor, other: Tensor, factors: Tensor) -> Tensor:
     """Go from the other images (factor 0) to these (1) and beyond."""
-    weights = column(factors)
+    weights = column(factors, images)
     return to_bytes(images * weights + other * (1 - weights))
 
 
 def brightness(images: Tensor, factors: Tensor) -> Tensor:
     """Scale towards black, or away from it."""
-    return to_bytes(images * column(factors))
+    return to_bytes(images * column(factors, images))
 
 
 def contrast(images: Tensor, factors: Tensor) -> Tensor:
@@ -51,6 +54,7 @@ def sharpness(images: Tensor, factors: Tensor) -> Tensor:
         return images
     kernel = torch.ones(3, 3)
     kernel[1, 1] = 5
+    kernel = kernel.to(images.device)
     smooth = images.float()
     inner = F.conv2d(smooth, (kernel / 13).expand(channels, 1, 3, 3), groups=channels)
     smooth = smooth.clone()
@@ -68,20 +72,20 @@ def hue(images: Tensor, turns: Tensor) -> Tensor:
     safe = torch.where(spread == 0, 1.0, spread)
     angle = torch.where(value == blue, 4 + (red - green) / safe, 0.0)
     angle = torch.where(value == green, 2 + (blue - red) / safe, angle)
-    angle = torch.where(value == red, (green - blue) / safe, angle) + 6 * turns.view(-1, 1, 1)
-    sixths = (torch.tensor([5.0, 3.0, 1.0]).view(1, 3, 1, 1) + angle[:, None]) % 6
+    angle = torch.where(value == red, (green - blue) / safe, angle) + 6 * column(turns, images)[:, 0]
+    sixths = (torch.tensor([5.0, 3.0, 1.0], device=images.device).view(1, 3, 1, 1) + angle[:, None]) % 6
     return to_bytes(value[:, None] - spread[:, None] * torch.minimum(sixths, 4 - sixths).clamp(0, 1))
 
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
     """Keep the highest bits of every value."""
     masks = 256 - 2 ** (8 - bits.long())
-    return images & column(masks).to(torch.uint8)
+    return images & column(masks, images).to(torch.uint8)
 
 
 def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
     """Invert the values that reach a threshold."""
-    return torch.where(images >= column(thresholds), 255 - images, images)
+    return torch.where(images >= column(thresholds, images), 255 - images, images)
 
 
 def autocontrast(images: Tensor) -> Tensor:
@@ -103,11 +107,11 @@ def blur(images: Tensor, sigmas: Tensor, size: int) -> Tensor:
     """Smooth by a Gaussian of `sigmas` pixels, cut off to an odd `size`; the border is reflected."""
     steps = torch.arange(size) - size // 2
     weights = torch.exp(-0.5 * (steps / sigmas[:, None]) ** 2)
-    weights = weights / weights.sum(1, keepdim=True)
+    weights = (weights / weights.sum(1, keepdim=True)).to(images.device)
     smooth = F.pad(images.float(), [size // 2] * 4, mode="reflect")
     for axis in (2, 3):  # one tap after the other over the whole batch: each sample has a kernel of its own
         length = smooth.shape[axis] - size + 1
-        smooth = sum(smooth.narrow(axis, k, length) * column(weights[:, k]) for k in range(size))  # type: ignore[assignment]
+        smooth = sum(smooth.narrow(axis, k, length) * column(weights[:, k], images) for k in range(size))  # type: ignore[assignment]
     return to_bytes(smooth)
 
 
@@ -116,7 +120,7 @@ def affine(images: Tensor, matrices: Tensor) -> Tensor:
     height, width = images.shape[2:]
     half = torch.tensor([width / 2, height / 2])
     scaled = torch.cat([matrices[:, :, :2] * half / half[:, None], matrices[:, :, 2:] / half[:, None]], dim=2)
-    grid = F.affine_grid(scaled, list(images.shape), align_corners=False)
+    grid = F.affine_grid(scaled.to(images.device), list(images.shape), align_corners=False)
     return to_bytes(F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False))
 
 

@@ -69,7 +69,7 @@ def layers(built: Any) -> list[tuple[str, str, str, int, int]]:
     split = "train" if "train" in built.source.splits() else built.source.splits()[0]
     batch = next(iter(built.source.evaluate(built.task, split)))
     with evaluating(built.task, built.device, built.seed), built.device.autocast():
-        built.task.predict(to_device(batch, built.device.device))
+        built.task.verify(to_device(batch, built.device.device))
     for hook in hooks:
         hook.remove()
     return rows

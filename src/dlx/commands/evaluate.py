@@ -26,7 +26,10 @@ def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
     if split not in built.source.splits():
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
     batches = built.source.evaluate(built.task, split)
-    found = evaluator.evaluate(built.task, batches, closer(built), built.device, built.seed, with_baseline=True)
+    task = built.task
+    found = evaluator.evaluate(
+        task, batches, closer(built), built.device, built.seed, show=task.show_closely, with_baseline=True
+    )
     state = loaded.json("state.json")
     return {
         "checkpoint": str(loaded.path),
@@ -40,11 +43,11 @@ def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
 
 def closer(built: Any) -> Callable[[], list[Any]]:
     """Add to an experiment's metrics those that its task has for a closer look, as far as the data can feed them."""
-    from dlx import registry
+    from dlx import build, registry
     from dlx.errors import Misfit
 
     chosen = {metric.name for metric in built.plan["metrics"]}
-    facts = {"seed": built.seed, **built.source.facts}
+    facts = build.metric_facts(built.source, {"seed": built.seed, **built.source.facts})
     names = []
     for name in built.task.closer_metrics:
         with contextlib.suppress(Misfit):
@@ -59,7 +62,8 @@ def draw(found: Any, checkpoint: Path, split: str) -> list[str]:
     if run is None:
         return []
     (run / "plots").mkdir(exist_ok=True)
-    files = {str(run / "plots" / f"{split}_{name}.png"): picture for name, picture in found.pictures().items()}
+    pictures = {**found.pictures(), **found.shown}
+    files = {str(run / "plots" / f"{split}_{name}.png"): picture for name, picture in pictures.items()}
     for file, picture in files.items():
         picture.savefig(file)
     return list(files)

@@ -27,6 +27,20 @@ class Loaded:
         """Read its config, with overrides."""
         return spec.parse(self.files["config.yaml"].decode(), str(self.path / "config.yaml"), overrides)
 
+    def learner(self, overrides: list[str]) -> Any:
+        """Build what predicts, from the checkpoint alone, with its weights; raises SpecError."""
+        from dlx import build, planning, weights
+        from dlx.errors import ConfigError
+
+        described = self.spec(overrides)
+        try:
+            with weights.withheld():  # the checkpoint has them
+                built = build.learner(planning.plan(described, inference=True), self.json("facts.json"))
+        except ConfigError as error:
+            raise spec.SpecError(described.describe(error)) from None
+        self.fill(built.task)
+        return built
+
     def fill(self, task: Any) -> None:
         """Put its weights into a task."""
         from dlx import snapshot

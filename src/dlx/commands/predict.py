@@ -19,20 +19,14 @@ def predict(
 ) -> Iterator[dict[str, Any]]:
     """Yield one answer an example, in the order of the inputs; with pictures of why in the folder `explain`."""
     loaded = load(path)
-    described = loaded.spec(overrides)
     kept = loaded.json("processor.json")
     if kept is None:
         raise UsageError(f"{loaded.path}: its data has no processor, so there is nothing that could read an input")
-    from dlx import build, core, evaluator, planning, weights
-    from dlx.errors import ConfigError
-    from dlx.spec import SpecError
+    from dlx import build, core, evaluator
 
-    try:
-        with weights.withheld():  # the checkpoint has them
-            built = build.learner(planning.plan(described, inference=True), loaded.json("facts.json"))
-    except ConfigError as error:
-        raise SpecError(described.describe(error)) from None
-    loaded.fill(built.task)
+    built = loaded.learner(overrides)
+    if generates(built.task):
+        raise UsageError(f"{loaded.path}: it reads no inputs, it makes images: dlx predict {path} --count 64")
     processor = build.processor(kept)
     explanations = None
     if explain is not None:
@@ -49,6 +43,13 @@ def predict(
             if explanations:
                 explanations.add(batch, answers)
             yield from answers
+
+
+def generates(task: Any) -> bool:
+    """Tell whether a task makes examples instead of answering them."""
+    from dlx.core import Task
+
+    return type(task).generate is not Task.generate
 
 
 def flat(answer: dict[str, Any]) -> dict[str, Any]:

@@ -168,10 +168,12 @@ class Session:
         self.trainer.tell("message", f"resuming at step {self.trainer.step:,} of {self.trainer.total_steps:,}{hint}")
 
     def draw(self) -> None:
-        """Draw the curves; a failure to draw is no failure of the run."""
+        """Draw the curves and the films; a failure to draw is no failure of the run."""
+        from dlx.pictures import films
         from dlx.plots import curves
 
         try:
+            films(self.run_directory.path / "plots")
             figure = curves(self.run_directory.read_metrics())
             if figure is not None:
                 self.trainer.tell("picture", self.trainer.step, "curves", figure)

@@ -14,6 +14,7 @@ from dlx.processors.scaling import Affine
 from dlx.processors.targets import ClassTarget
 from dlx.registry import sources
 
+WHITE = 16  # the largest grey level
 SHAPES = {"image": [1, 8, 8], "row": [64], "sequence": [8, 8]}
 
 
@@ -44,4 +45,8 @@ def digits(
     pixels = table.data[splits["train"]]
     scaling = Affine([pixels.mean()] * 64, [pixels.std()] * 64)
     data, processor = encode_numbers(table.data, labels, splits, table.feature_names, target, scaling, SHAPES[form])
-    return table_source(seed, data, processor, batch_size, drop_last)
+    source = table_source(seed, data, processor, batch_size, drop_last)
+    if form == "image":
+        mean, std = float(pixels.mean()) / WHITE, float(pixels.std()) / WHITE
+        source.facts = {**source.facts, "in_channels": 1, "channel_mean": [mean], "channel_std": [std]}
+    return source

@@ -87,10 +87,12 @@ def assemble(
     _tell_duplicates(listing.files.names, found.digests, splits)
     images: dict[str, Images] = {split: found.images(rows) for split, rows in splits.items()}
     targets = {split: torch.from_numpy(listing.labels[rows]) for split, rows in splits.items()}
-    return ImageSource(
+    source = ImageSource(
         seed, images, targets, listing.class_names, wanted.decoding, wanted.size,
         augment=augment, batch_size=batch_size, drop_last=drop_last,
     )  # fmt: skip
+    source.facts = {**source.facts, "skipped_count": len(found.faults)}  # kept in the run with the other facts
+    return source
 
 
 class _Found:

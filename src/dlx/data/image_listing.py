@@ -76,13 +76,24 @@ def stamp(status: os.stat_result) -> tuple[int, int, int, int]:
 
 
 def walk(root: str, endings: Iterable[str]) -> Names:
-    """Find the images below a folder, in the order of their names; links out of it, and to folders, are not followed."""
-    found, wanted, real = Names(root), frozenset(endings), os.path.realpath(root) + os.sep
+    """Find the images below a folder, in the order of their names; links out of it, and to folders, are not followed.
+
+    Raises Misfit where a folder cannot be read.
+    """
+    found = Names(root)
+    try:
+        _walk(found, frozenset(endings), os.path.realpath(root) + os.sep)
+    except OSError as error:
+        raise Misfit(f"{error.filename}: cannot be read: {error.strerror}", ("path",)) from None
+    return found
+
+
+def _walk(found: Names, wanted: frozenset[str], real: str) -> None:
     folders = [""]
     while folders:
         prefix = folders.pop()
         inner = []
-        with os.scandir(os.path.join(root, prefix)) as scanned:
+        with os.scandir(os.path.join(found.root, prefix)) as scanned:
             entries = sorted((entry for entry in scanned if not entry.name.startswith(".")), key=lambda entry: entry.name)
         for entry in entries:
             name = prefix + entry.name
@@ -95,7 +106,6 @@ def walk(root: str, endings: Iterable[str]) -> Names:
             else:
                 found.add(name, stamp(entry.stat()))
         folders.extend(reversed(inner))
-    return found
 
 
 @dataclass

@@ -20,6 +20,7 @@ from dlx.processors.image_decoding import Decoding
 SAMPLED = 10_000  # training images that mean and deviation are taken from, drawn once and for all
 SAMPLED_BYTES = 100_000_000  # and no more than these: 664 images of 224x224
 EVALUATION_BYTES = 32 * 2**20  # of float32 input to an evaluation batch
+ACCELERATORS = ("cuda",)  # whose kernels cover all that augmentations do; for others the processor does it
 
 
 class ImageSource(Memory):
@@ -61,6 +62,16 @@ class ImageSource(Memory):
         self.augment = Pipeline(augment or [], facts)
         self.random_inputs = bool(augment)  # whether a training image differs from one epoch to the next
         self.thread = ThreadPoolExecutor(1, "dlx-images")
+        self.device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> None:
+        """Augment and standardise batches where the model is: the bytes of images go there, a quarter of their `input`.
+
+        Only `input` comes from there; the numbers drawn are the same on every device. Copies and kernels of the thread are
+        queued on the device's default stream, in one order with those of training.
+        """
+        if device.type in ACCELERATORS:
+            self.device = device
 
     def _shuffled(self, order: Tensor) -> Callable[[int, int], Batch]:
         epoch, fetch = self.epoch, super()._shuffled(order)  # the epoch now: it moves on before its last batch is fetched
@@ -80,7 +91,7 @@ class ImageSource(Memory):
 
     def _finish(self, batch: Batch, epoch: int, start: int) -> Batch:
         draw = generator(self.seed, epoch, start)
-        images = self.standardize(self.augment.change(batch["input"], draw))
+        images = self.standardize(self.augment.change(batch["input"].to(self.device), draw))
         images, target = self.augment.mix(images, batch["target"], draw)
         return {**batch, "input": images, "target": target}
 
@@ -89,7 +100,8 @@ class ImageSource(Memory):
         for start in range(0, len(targets), self.evaluation_batch_size):
             stop = min(start + self.evaluation_batch_size, len(targets))
             index = torch.arange(start, stop)
-            yield {"input": self.standardize(images[start:stop]), "target": targets[start:stop].clone(), "index": index}
+            input = self.standardize(images[start:stop].to(self.device))
+            yield {"input": input, "target": targets[start:stop].clone(), "index": index}
 
 
 def statistics(images: Images) -> tuple[list[float], list[float]]:

@@ -63,7 +63,7 @@ def assemble(
     shape = tuple(input_shape)
     for index, item in enumerate(specs):
         written = read(item)
-        source = dotted(("layers", index - 1, layout[-1].name)) if layout else origin
+        source = dotted((*(path[-1:] or ("layers",)), index - 1, layout[-1].name)) if layout else origin
         module, output_shape = _fit(written, shape, facts, (*path, index), source)
         modules |= _keyed(f"{index}_{written.name}", module)
         count = sum(p.numel() for p in module.parameters())

@@ -35,7 +35,7 @@ class Console(Logger):
         self.file.write(line + "\n")
         self.file.flush()
         if self.bar:
-            shown = {n: v for n, v in scalars.items() if n.endswith("loss") or n.startswith("val/")}
+            shown = {n: v for n, v in scalars.items() if n.startswith(("train/loss", "val/"))}
             if shown:
                 self.bar.update(self.bar.task_ids[0], numbers="  ".join(f"{n} {_short(v)}" for n, v in list(shown.items())[:4]))
         elif not self.live and not self.quiet:

@@ -24,3 +24,8 @@ class JsonLines(Logger):
         folder = Path(self.run.path) / "plots"
         folder.mkdir(exist_ok=True)
         picture.savefig(str(folder / f"{name}.png"))
+
+    def frame(self, step: int, name: str, picture: Picture) -> None:
+        folder = Path(self.run.path) / "plots" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        picture.savefig(str(folder / f"step-{step:08d}.png"))

@@ -29,5 +29,8 @@ class TensorBoard(Logger):
     def picture(self, step: int, name: str, picture: Any) -> None:
         self.writer.add_figure(name, picture, step)
 
+    def frame(self, step: int, name: str, picture: Any) -> None:
+        self.writer.add_image(name, picture.array(), step, dataformats="HWC")
+
     def close(self) -> None:
         self.writer.close()

@@ -1,0 +1,65 @@
+"""Pictures made of images: a grid, and the film of its growth. It imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+TILE = 56  # pixels: smaller images are enlarged by a whole number, so that they can be seen
+BORDER = 2
+FILM_MILLISECONDS = 200  # a frame; the last one stays longer
+
+
+class Grid:
+    """Images uint8 (N, C, H, W) laid side by side, row by row."""
+
+    def __init__(self, images: np.ndarray, columns: int) -> None:
+        self.images, self.columns = np.asarray(images), min(columns, len(images))
+
+    def array(self) -> np.ndarray:
+        """Lay the images out: uint8 (height, width, 3)."""
+        scale = max(1, TILE // self.images.shape[2])
+        tiles = [_tile(image, scale) for image in self.images]
+        height, width = tiles[0].shape[0] + BORDER, tiles[0].shape[1] + BORDER
+        rows = -(-len(tiles) // self.columns)
+        page = np.full((rows * height + BORDER, self.columns * width + BORDER, 3), 255, np.uint8)
+        for number, tile in enumerate(tiles):
+            top, left = (number // self.columns) * height + BORDER, (number % self.columns) * width + BORDER
+            page[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+        return page
+
+    def savefig(self, path: Any, /) -> None:
+        """Write a PNG file."""
+        Image.fromarray(self.array()).save(path)
+
+
+def _tile(image: np.ndarray, scale: int) -> np.ndarray:
+    colours = np.broadcast_to(image, (3, *image.shape[1:])) if len(image) == 1 else image
+    return colours.transpose(1, 2, 0).repeat(scale, 0).repeat(scale, 1)
+
+
+def save(image: np.ndarray, path: Path) -> None:
+    """Write one image uint8 (C, H, W) as it is."""
+    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(path)
+
+
+def film(frames: Sequence[Path], path: Path) -> None:
+    """Join pictures of one size into a GIF that repeats."""
+    images = [Image.open(frame).convert("RGB") for frame in frames]
+    times = [FILM_MILLISECONDS] * (len(images) - 1) + [10 * FILM_MILLISECONDS]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=times, loop=0)
+
+
+def films(folder: Path) -> list[Path]:
+    """Join what each folder within `folder` holds, in the order of the names, into a film beside it; give the films."""
+    made = []
+    for series in sorted(place for place in folder.glob("*") if place.is_dir()):
+        frames = sorted(series.glob("step-*.png"))
+        if len(frames) > 1:
+            film(frames, series.with_suffix(".gif"))
+            made.append(series.with_suffix(".gif"))
+    return made
