@@ -121,5 +121,8 @@ def test_all_files_that_cannot_be_used_are_told_at_once(here):
     Path("b.jpg").write_bytes(Path("bars/upright/1.png").read_bytes())
     with pytest.raises(UsageError, match=r"a.png: unreadable.*\nb.jpg: mislabelled"):
         dlx("predict", here, "bars/lying", "a.png", "b.jpg")
+    answers = list(csv.DictReader(io.StringIO(dlx("predict", here, "a.png", "bars/lying/2.png", "b.jpg", "--skip-bad"))))
+    assert [row["file"] for row in answers] == ["bars/lying/2.png"]
+    assert dlx("predict", here, "a.png", "--skip-bad") == ""
     with pytest.raises(UsageError, match=r"^no.png: no file or folder\nneither: no file or folder$"):
         dlx("predict", here, "bars/lying", "no.png", "neither")

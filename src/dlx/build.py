@@ -84,6 +84,7 @@ def assemble(plan: Plan) -> Experiment:
     faults = _metric_faults(plan, measured, data)
     try:
         built = learner(plan, facts, data)
+        source.to(built.device.device)
         verify(built, source, plan)
     except ConfigError as error:
         faults = error.faults + [f for f in faults if f.path != ("metrics",)]  # those the task chose follow from this

@@ -129,6 +129,7 @@ def predict(
         str | None, typer.Option("--label", help="Class of the images made, by name or number.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which images are made.")] = 0,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be used.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Draw where in each image the answer was found.")] = False,
     output: Annotated[
         Path | None,
@@ -144,10 +145,11 @@ def predict(
 
     if count is None:
         _refuse_stray(inputs, label, output, explain)
-        rows = command.predict(path, inputs or [], _with(None, device), explain=(output or Path()) if explain else None)
+        folder = (output or Path()) if explain else None
+        rows = command.predict(path, inputs or [], _with(None, device), explain=folder, skip_bad=skip_bad)
     else:
-        if inputs or explain:
-            raise UsageError("--count makes new images; leave out the inputs and --explain")
+        if inputs or explain or skip_bad:
+            raise UsageError("--count makes new images; leave out the inputs, --explain and --skip-bad")
         from dlx.commands.generating import generate
 
         rows = generate(path, _with(None, device), count, label, seed, output)

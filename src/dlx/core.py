@@ -113,6 +113,9 @@ class Source(ABC):
     processor: Processor | None = None
     batches_per_epoch: int | None = None  # None: there are no epochs, only steps
 
+    def to(self, device: torch.device) -> None:
+        """Hear where batches will be used."""
+
     @abstractmethod
     def train(self, actor: Task | None) -> Iterator[Batch]:
         """Yield the batches from the present position to the end of the epoch."""

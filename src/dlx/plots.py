@@ -14,7 +14,7 @@ COLOURS = {"train": "#8a8f98", "val": "#2f6fed", "test": "#d9480f"}
 
 def curves(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
     """Draw every number of metrics.jsonl over the epochs, or the steps, one panel a name; None without numbers."""
-    names = list(dict.fromkeys(key for row in rows for key in row if "/" in key))
+    names = list(dict.fromkeys(key for row in rows for key in row if "/" in key and key != "train/waiting"))
     panels = list(dict.fromkeys(name.partition("/")[2] for name in names))
     if not panels:
         return None

@@ -102,7 +102,7 @@ def test_noisy_images_have_the_signal_and_the_noise_of_their_step(predict):
         given.update(image=image, step=step)
         return torch.zeros_like(image)
 
-    task.call = keep
+    task.output = keep
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     for step in (1, 300, 1000):
         loss = task.error(images, torch.full((4000,), step), noise, None)
@@ -155,7 +155,7 @@ def test_a_step_of_ddpm_is_the_posterior_of_the_paper():
     for step in (2, 400, 900):
         now, then = left[step].item(), left[step - 1].item()
         alpha, beta = now / then, 1 - now / then
-        clean = task.clean(image, task.call(image, torch.full((4,), step), None), now).clamp(-1, 1)
+        clean = task.clean(image, task.output(image, torch.full((4,), step), None), now).clamp(-1, 1)
         mean = (math.sqrt(then) * beta * clean + math.sqrt(alpha) * (1 - then) * image) / (1 - now)
         wanted = mean + math.sqrt((1 - then) / (1 - now) * beta) * added
         assert torch.allclose(task.step_back(image, None, step, step - 1, added), wanted, atol=1e-5)

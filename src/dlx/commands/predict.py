@@ -15,7 +15,12 @@ from dlx.errors import UsageError
 
 
 def predict(
-    path: str, inputs: list[str], overrides: list[str], batch_size: int = 256, explain: Path | None = None
+    path: str,
+    inputs: list[str],
+    overrides: list[str],
+    batch_size: int = 256,
+    explain: Path | None = None,
+    skip_bad: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield one answer an example, in the order of the inputs; with pictures of why in the folder `explain`."""
     loaded = load(path)
@@ -27,7 +32,11 @@ def predict(
     built = loaded.learner(overrides)
     if generates(built.task):
         raise UsageError(f"{loaded.path}: it reads no inputs, it makes images: dlx predict {path} --count 64")
-    processor = build.processor(kept)
+    processor: Any = build.processor(kept)
+    if skip_bad:
+        if not hasattr(processor, "skip_bad"):
+            raise UsageError("--skip-bad leaves out image files; this model reads none")
+        processor.skip_bad = True
     explanations = None
     if explain is not None:
         from dlx.commands.explaining import Explanations
@@ -36,7 +45,10 @@ def predict(
     examples = iter(processor.read(inputs))
     with evaluator.evaluating(built.task, built.device, built.seed):
         while group := list(islice(examples, batch_size)):
-            batch = core.to_device(processor.encode(group), built.device.device)
+            encoded = processor.encode(group)
+            if skip_bad and not processor.encoded:
+                continue
+            batch = core.to_device(encoded, built.device.device)
             with built.device.autocast():
                 prediction = built.task.predict(batch)
             answers = processor.decode(prediction)

@@ -98,7 +98,7 @@ def _thin(rows: list[Any], most: int) -> list[Any]:
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:
-    names = [n for n in dict.fromkeys(key for row in rows for key in row) if n != "seconds"]
+    names = [n for n in dict.fromkeys(key for row in rows for key in row) if n not in ("seconds", "train/waiting")]
     cells = [names] + [[_cell(row.get(name)) for name in names] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in cells]

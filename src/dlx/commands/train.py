@@ -147,6 +147,8 @@ class Session:
         per_epoch = f" in epochs of {trainer.steps_per_epoch:,}" if trainer.steps_per_epoch else ""
         model, steps = f"{self.built.plan['model'].name}, {count:,} parameters", f"{trainer.total_steps:,} steps{per_epoch}"
         trainer.tell("message", f"{model}; {steps}; {self.built.device.describe()}")
+        if skipped := self.saver.facts.get("skipped_count"):
+            trainer.tell("message", f"{skipped:,} bad images are left out")
 
     def resume(self, found: Path) -> None:
         """Go back to a checkpoint of this run."""

@@ -84,7 +84,7 @@ def assemble(
     found = _decode(listing.files, wanted)
     good = _sift(listing, found.faults, wanted.on_bad)
     splits = divide(listing, good, val, test, split_seed)
-    _tell_duplicates(listing.files.names, found.digests, splits)
+    tell_duplicates(listing.files.names, found.digests, splits)
     images: dict[str, Images] = {split: found.images(rows) for split, rows in splits.items()}
     targets = {split: torch.from_numpy(listing.labels[rows]) for split, rows in splits.items()}
     source = ImageSource(
@@ -159,7 +159,8 @@ def divide(listing: Listing, good: np.ndarray, val: float | None, test: float | 
     return splits
 
 
-def _tell_duplicates(names: Sequence[str], digests: np.ndarray, splits: Mapping[str, np.ndarray]) -> None:
+def tell_duplicates(names: Sequence[str], digests: np.ndarray, splits: Mapping[str, np.ndarray]) -> None:
+    """Warn of images that lie in two splits: names and digests of all, and the rows of each split."""
     ordered = [split for split in ("train", "val", "test") if split in splits]
     for i, one in enumerate(ordered):
         for other in ordered[i + 1 :]:

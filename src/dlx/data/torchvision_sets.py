@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from dlx.augmentation.pipeline import AugmentationList
 from dlx.core import Source
 from dlx.data import image_idx
-from dlx.data.image_assembly import Channels, MaxPixels, OnBad, Size, assemble, divide, preparation
+from dlx.data.image_assembly import Channels, MaxPixels, OnBad, Size, assemble, divide, preparation, tell_duplicates
 from dlx.data.image_cache import Cache
 from dlx.data.image_listing import Listing, Names, stamp
 from dlx.data.image_source import ImageSource
@@ -147,11 +148,20 @@ def _in_memory(name: str, read: Callable[..., Any], grey: bool) -> Callable[...,
         chosen = {split: images["train"][torch.from_numpy(rows)] for split, rows in parts.items()} | {"test": images["test"]}
         targets = {split: torch.from_numpy(labels["train"][rows]) for split, rows in parts.items()}
         targets["test"] = torch.from_numpy(labels["test"])
+        _tell_duplicates(arrays, parts)
         return ImageSource(
             seed, chosen, targets, class_names, decoding, size, augment=augment, batch_size=batch_size, drop_last=drop_last
         )
 
     return make
+
+
+def _tell_duplicates(arrays: Mapping[str, Arrays], parts: Mapping[str, np.ndarray]) -> None:
+    numbers = {split: np.arange(len(pixels)) for split, (pixels, _) in arrays.items()}
+    names = [f"{split} image {number}" for split, rows in numbers.items() for number in rows]
+    digests = [blake2b(image.tobytes(), digest_size=8).digest() for pixels, _ in arrays.values() for image in pixels]
+    rows = {**parts, "test": len(numbers["train"]) + numbers["test"]}
+    tell_duplicates(names, np.frombuffer(b"".join(digests), np.uint64), rows)
 
 
 def _fitted(images: np.ndarray, decoding: Decoding) -> torch.Tensor:

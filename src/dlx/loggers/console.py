@@ -30,7 +30,10 @@ class Console(Logger):
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         line = "  ".join(
-            [f"step {step:>6}", *(f"{name} {_short(value)}" for name, value in scalars.items() if name != "seconds")]
+            [
+                f"step {step:>6}",
+                *(f"{name} {_short(value)}" for name, value in scalars.items() if name not in ("seconds", "train/waiting")),
+            ]
         )
         self.file.write(line + "\n")
         self.file.flush()

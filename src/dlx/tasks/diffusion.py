@@ -96,21 +96,20 @@ class Diffusion(Generation):
     def error(self, images: Tensor, step: Tensor, noise: Tensor, label: Tensor | None) -> Loss:
         """Compute the mean squared error of what the model finds in images at steps (B,) from 1 to `timesteps`."""
         signal, amount = (level[step].view(-1, 1, 1, 1) for level in (self.signal_level, self.noise_level))
-        output = self.call(signal * images + amount * noise, step, label)
+        output = self.output(signal * images + amount * noise, step, label)
         wanted = signal * noise - amount * images if self.velocity else noise
         return Loss(F.mse_loss(output, wanted), len(images))
 
-    def call(self, image: Tensor, step: Tensor, label: Tensor | None) -> Tensor:
-        """Run the model on images at steps (B,), with the classes where it asks for them."""
-        time = step.float() / self.timesteps
-        return (self.model(image, time) if label is None else self.model(image, time, label)).float()
+    def output(self, image: Tensor, step: Tensor, label: Tensor | None) -> Tensor:
+        """Run the model on images at steps (B,)."""
+        return self.call(self.model, image, step.float() / self.timesteps, label=label).float()
 
     def guided(self, image: Tensor, step: Tensor, label: Tensor | None) -> Tensor:
         """Run the model with the label and, where there is guidance, without, and go beyond the difference."""
         if label is None or not self.guidance:
-            return self.call(image, step, label)
+            return self.output(image, step, label)
         both = torch.cat((label, torch.full_like(label, self.num_classes)))
-        told, untold = self.call(image.repeat(2, 1, 1, 1), step.repeat(2), both).chunk(2)
+        told, untold = self.output(image.repeat(2, 1, 1, 1), step.repeat(2), both).chunk(2)
         return (1 + self.guidance) * told - self.guidance * untold
 
     def sample(self, noise: Tensor, label: Tensor | None) -> Tensor:
@@ -151,7 +150,7 @@ class Diffusion(Generation):
         if self.unconditional:
             images = self.real(batch)
             step = torch.ones(len(images), dtype=torch.int64, device=images.device)
-            self.call(images, step, torch.full_like(batch["target"], self.num_classes))
+            self.output(images, step, torch.full_like(batch["target"], self.num_classes))
 
 
 def alpha_bar(noise_schedule: NoiseSchedule, timesteps: int) -> Tensor:

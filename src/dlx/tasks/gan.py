@@ -68,29 +68,24 @@ class GAN(Generation):
         is_turn = (done + 1) % self.discriminator_steps == 0
         noise = torch.randn(weight, *self.noise_shape, device=real.device)
         with torch.set_grad_enabled(is_turn):
-            fake = self.call("generator", noise, label)
+            fake = self.call(self.model.generator, noise, label=label)
         yield self.discriminate(real, fake.detach(), label, penalize=done % self.r1_every == 0)
         if self.counts:  # after the yield: micro-batches of one step all see the same count
             self.updates.fill_(done + 1)
         if is_turn:
-            yield Loss(self.loss.generator(self.call("discriminator", fake, label)), weight, "generator")
+            yield Loss(self.loss.generator(self.call(self.model.discriminator, fake, label=label)), weight, "generator")
 
     @property
     def counts(self) -> bool:
         """Tell whether the number of updates matters."""
         return self.discriminator_steps > 1 or (self.r1 > 0 and self.r1_every > 1)
 
-    def call(self, part: str, given: Tensor, label: Tensor | None) -> Tensor:
-        """Call a part of the model, with the classes where it asks for them."""
-        network = getattr(self.model, part)
-        return network(given) if label is None else network(given, label)
-
     def discriminate(self, real: Tensor, fake: Tensor, label: Tensor | None, penalize: bool) -> Loss:
         """Compute the discriminator's loss on real images and on generated ones."""
         slope = bool(self.r1) and penalize
         real = real.requires_grad_(slope)
-        of_real = self.call("discriminator", real, label)
-        of_fake = self.call("discriminator", fake, label)
+        of_real = self.call(self.model.discriminator, real, label=label)
+        of_fake = self.call(self.model.discriminator, fake, label=label)
         value = self.loss.discriminator(of_real, of_fake, self.target)
         scalars = self.report(of_real.detach(), of_fake.detach())
         if slope:
@@ -111,12 +106,12 @@ class GAN(Generation):
         """Compute how far the slope of the discriminator is from 1 between real and generated images."""
         share = torch.rand(len(real), 1, 1, 1, device=real.device)
         between = torch.lerp(real, fake.to(real.dtype), share).requires_grad_()
-        slope = squared_slope(self.call("discriminator", between, label), between).sqrt()
+        slope = squared_slope(self.call(self.model.discriminator, between, label=label), between).sqrt()
         return (slope - 1).square().mean()
 
     def sample(self, noise: Tensor, label: Tensor | None) -> Tensor:
         """Make images from noise (B, latent_size)."""
-        return self.call("generator", noise, label)
+        return self.call(self.model.generator, noise, label=label)
 
     def remarks(self, scalars: Mapping[str, float]) -> Iterator[str]:
         """Warn of a discriminator that has won, beside what every generator may suffer."""
@@ -131,7 +126,7 @@ class GAN(Generation):
     def verify(self, batch: Batch) -> None:
         """Refuse a discriminator whose output is not one number an image, beside what every generator must keep."""
         super().verify(batch)
-        output = self.call("discriminator", self.real(batch), self.label(batch))
+        output = self.call(self.model.discriminator, self.real(batch), label=self.label(batch))
         if output.numel() != len(batch["input"]):
             raise Misfit(f"its discriminator gives {tuple(output.shape[1:])} an image instead of one number")
 

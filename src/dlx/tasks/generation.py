@@ -28,6 +28,7 @@ class Generation(Task):
     predicts = frozenset({"image"})
     default_metrics: ClassVar[tuple[str, ...]] = ("sliced_wasserstein", "diversity")
     closer_metrics = ("sliced_wasserstein", "diversity", "nearest")
+    model: Any
     scale: Tensor
     offset: Tensor
 
@@ -50,11 +51,15 @@ class Generation(Task):
     @property
     def noise_shape(self) -> tuple[int, ...]:
         """Tell the shape of the noise that one image is made from."""
-        return (self.model.latent_size,)  # type: ignore[return-value]
+        return (self.model.latent_size,)
 
     def sample(self, noise: Tensor, label: Tensor | None) -> Tensor:
         """Make images (B, C, H, W) from -1 to 1 from noise (B, *noise_shape), for classes (B,)."""
         raise NotImplementedError
+
+    def call(self, network: Any, *given: Tensor, label: Tensor | None) -> Any:
+        """Call a part of the model, with the classes where it asks for them."""
+        return network(*given) if label is None else network(*given, label)
 
     def real(self, batch: Batch) -> Tensor:
         """Give a batch's images as models see them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -65,19 +65,15 @@ class VAE(Generation):
         """Compute the negative evidence lower bound, with standard noise (B, latent_size) to draw from the posterior."""
         images, label = self.real(batch), self.label(batch)
         mean, log_variance = self.encode(images, label)
-        logits = self.call(self.model.decoder, mean + torch.exp(log_variance / 2) * noise, label)
+        logits = self.call(self.model.decoder, mean + torch.exp(log_variance / 2) * noise, label=label)
         distance = self.distance(logits.float(), pixels(images)).mean()
         divergence = kl(mean, log_variance).mean()
         scalars = {"reconstruction": distance.detach(), "kl": divergence.detach()}
         return Loss(distance + self.beta * divergence, len(images), scalars=scalars)
 
-    def call(self, part: Any, given: Tensor, label: Tensor | None) -> Tensor:
-        """Call a part of the model, with the classes where it asks for them."""
-        return part(given) if label is None else part(given, label)
-
     def encode(self, images: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor]:
         """Give mean and log variance, each (B, latent_size), of the noise that an image may have come from."""
-        mean, log_variance = self.call(self.model.encoder, images, label)
+        mean, log_variance = self.call(self.model.encoder, images, label=label)
         return mean.float(), log_variance.float()
 
     def gaussian(self, logits: Tensor, wanted: Tensor) -> Tensor:
@@ -87,7 +83,7 @@ class VAE(Generation):
 
     def sample(self, noise: Tensor, label: Tensor | None) -> Tensor:
         """Make images from noise (B, latent_size)."""
-        return self.call(self.model.decoder, noise, label).float().sigmoid() * 2 - 1
+        return self.call(self.model.decoder, noise, label=label).float().sigmoid() * 2 - 1
 
     def show_closely(self, batch: Batch, prediction: Batch) -> Mapping[str, Picture]:
         """Draw samples, interpolations, and images of the data each beside what their noise's mean gives back."""
