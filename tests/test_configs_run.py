@@ -35,6 +35,10 @@ def overrides(name: str, text: str, folder: Path) -> list[str]:
         if not CLOTHES.is_dir():
             pytest.skip("no Fashion-MNIST here")
         changes += [f"data.path={CLOTHES}", "data.download=false"]
+    if name.startswith("image_generation/fashion_mnist"):
+        changes += ["data.val=0.002", "data.batch_size=16"]
+    if "diffusion" in text:
+        changes += ["task.sampling_steps=2"]
     if "folder_" in name:
         changes += [f"data.path={images(folder / 'images')}", "data.image_size=64", "model.weights=none", "data.batch_size=4"]
     if "folder_" in name or "cifar10" in name:
