@@ -46,7 +46,7 @@ ALLOWED = {
     "tasks": {"core", "registry", "errors", "pictures"},
     "data": {"signatures", "augmentation", "core", "registry", "processors", "errors"},
     "processors": {"signatures", "core", "registry", "errors"},
-    "metrics": {"core", "registry", "errors", "plots"},
+    "metrics": {"signatures", "core", "registry", "errors", "plots"},
     "optimizers": {"signatures", "registry", "errors"},
     "schedules": {"core", "registry", "errors"},
     "loggers": {"core", "registry", "errors", "run"},

@@ -149,7 +149,7 @@ def test_one_optimizer_is_made_once_for_each_part_and_a_stray_one_refused(here, 
     Path(tmp_path / "one.yaml").write_text(text.replace(line, "optimizer: {name: sgd, lr: 0.1}"))
     dlx("train", tmp_path / "one.yaml", "--runs", tmp_path, "steps=3")
     for wrong, message in (
-        ("optimizer: {generator: adam}", "names no optimizer for the part 'discriminator'"),
+        ("optimizer: {generator: adam}", "optimizer: gives nothing for the part 'discriminator'"),
         ("optimizer: {generator: adam, discriminator: adam, judge: adam}", "unknown part"),
     ):
         Path(tmp_path / "wrong.yaml").write_text(text.replace(line, wrong))

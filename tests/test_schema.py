@@ -42,7 +42,8 @@ def test_one_edit_at_any_key_is_invalid(validator, edit):
     "change",
     [
         "name: run", "seed: 3", "device: cpu", "device: {threads: 2}", "optimizer: sgd", "optimizer: {name: adam, lr: 1e-3}",
-        "optimizer: {name: adam, betas: [0.9, 0.99], groups: {'a.*': {lr: 1}}}", "optimizer: {a: adam, b: {name: sgd, lr: 1}}",
+        "optimizer: {name: adam, betas: [0.9, 0.99], groups: {'a.*': {lr: 1}}}",
+        "optimizer: {generator: adam, discriminator: {name: sgd, lr: 1}}",
         "schedule: {name: cosine, warmup: 0.1}", "metrics: [accuracy, {name: top_k, k: 2}]", "loggers: []",
         "trainer: {ema: 0.9}", "trainer: {clip_norm: null}",
     ],
@@ -57,7 +58,7 @@ def test_what_is_right_is_valid(validator, change):
         "nam: run", "seed: -1", "seed: 1.5", "seed: true", "steps: 3", "device: {thread: 2}", "device: {threads: 0}",
         "optimizer: sdg", "optimizer: {lr: 1e-3}", "optimizer: {name: adam, lr: '1'}", "optimizer: {name: adam, momentum: 1}",
         "optimizer: {name: adam, betas: [0.9]}", "optimizer: {name: adam, betas: [0.9, x]}", "optimizer: {}",
-        "optimizer: {a: {lr: 1}}",
+        "optimizer: {generator: {lr: 1}}", "optimizer: {judge: adam}",
         "schedule: exponential", "schedule: {name: exponential}", "metrics: accuracy", "metrics: [1]", "metrics: [{k: 2}]",
         "trainer: null", "trainer: {keep: 0}", "loggers: [tensorbord]",
     ],

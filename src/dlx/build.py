@@ -161,7 +161,9 @@ def trainer(built: Experiment) -> Trainer:
         trainable = any(p.requires_grad for p in built.task.model.parameters())
         if total and not trainable:
             raise ConfigError([Fault(("model",), "has no parameters to train; set epochs: 0 to evaluate it as it is")])
-        components = _optimizer_parts(plan["optimizer"], built.task.parts)
+        components = _parts(plan["optimizer"])
+        if "" in components and built.task.parts:  # one given alone is made once for each part
+            components = dict.fromkeys(built.task.parts, components[""])
         optimizers = {part: _optimizer(built, c, part) for part, c in components.items()} if trainable else {}
         facts = {**source.facts, "total_steps": total, **({"steps_per_epoch": steps_per_epoch} if steps_per_epoch else {})}
         schedules = _schedules(plan, facts, list(optimizers))
@@ -178,19 +180,6 @@ def trainer(built: Experiment) -> Trainer:
 
 def _parts(section: Any) -> dict[str, Component]:
     return {"": section} if isinstance(section, Component) else section
-
-
-def _optimizer_parts(section: Any, parts: tuple[str, ...]) -> dict[str, Component]:
-    """Give every part that the task trains its optimizer: one given alone is made once for each."""
-    given = _parts(section)
-    if list(given) == [""] and parts:
-        return dict.fromkeys(parts, given[""])
-    if parts and (missing := [part for part in parts if part not in given]):
-        raise ConfigError([Fault(("optimizer",), f"names no optimizer for the part '{missing[0]}'")])
-    if stray := [part for part in given if part and part not in parts]:
-        hint = unknown("part", stray[0], list(parts)) if parts else "this task trains the model as a whole"
-        raise ConfigError([Fault(("optimizer", stray[0]), hint)])
-    return given
 
 
 def _steps(plan: Plan, steps_per_epoch: int | None) -> int:
@@ -217,13 +206,9 @@ def _optimizer(built: Experiment, component: Component, part: str) -> torch.opti
 
 def _schedules(plan: Plan, facts: Mapping[str, Any], parts: list[str]) -> dict[str, Schedule]:
     given = _parts(plan["schedule"])
-    if stray := [p for p in given if p and p not in parts]:
-        raise ConfigError([Fault(("schedule", stray[0]), unknown("part", stray[0], [p for p in parts if p]))])
     found = {}
     for part in parts:
-        component = given.get(part) or given.get("")
-        if component is None:
-            raise ConfigError([Fault(("schedule",), f"names no schedule for the part '{part}'")])
+        component = given.get(part) or given[""]
         warmup, total = component.choices["warmup"], facts["total_steps"]
         steps = int(warmup * total) if isinstance(warmup, float) and warmup < 1 else int(warmup)
         inner = component.build({**facts, "total_steps": max(total - steps, 1)}, "a run in steps")

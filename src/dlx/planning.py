@@ -177,6 +177,7 @@ def draft(spec: Spec, inference: bool = False) -> tuple[Plan, list[Fault]]:
         if sections["epochs"] is None and sections["steps"] is None:
             planner.faults.append(Fault((), "epochs: is missing: say how long to train, in epochs or in steps"))
         _check_groups(planner, sections["optimizer"])
+        _check_parts(planner, sections)
     if not inference and sections["metrics"] is None and sections["task"]:
         default = registry.tasks.get(sections["task"].name).default_metrics  # type: ignore[attr-defined]
         sections["metrics"] = [planner.component(registry.metrics, name, ("metrics",)) for name in default]
@@ -184,6 +185,21 @@ def draft(spec: Spec, inference: bool = False) -> tuple[Plan, list[Fault]]:
         if list(sections.get(section, ())) == [""]:
             sections[section] = sections[section][""]
     return Plan(spec, sections), planner.faults
+
+
+def _check_parts(planner: Planner, sections: Mapping[str, Any]) -> None:
+    """Hold the parts that optimizers and schedules are given for against those that the task trains on their own."""
+    if sections["task"] is None:
+        return
+    wanted: tuple[str, ...] = registry.tasks.get(sections["task"].name).parts  # type: ignore[attr-defined]
+    for section in ("optimizer", "schedule"):
+        given = [part for part in sections[section] if part]
+        for part in given:
+            if part not in wanted:
+                hint = unknown("part", part, list(wanted)) if wanted else "unknown part; this task trains the model as a whole"
+                planner.faults.append(Fault((section, part), hint))
+        if given and (missing := [part for part in wanted if part not in given]):
+            planner.faults.append(Fault((section,), f"gives nothing for the part '{missing[0]}'"))
 
 
 def _check_groups(planner: Planner, optimizers: Mapping[str, Component | None]) -> None:

@@ -35,22 +35,27 @@ class Signature:
     choices: dict[str, Parameter]
 
 
-class ExistingPath:
-    """Marks a choice that names a file or folder: `~` and `$VARIABLES` are expanded, and it must exist."""
+class AnyPath:
+    """Marks a choice that names a file or folder: `~` and `$VARIABLES` are expanded, and the full path is kept."""
 
     def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
         full = os.path.abspath(os.path.expanduser(os.path.expandvars(value)))
-        if "$" in full:
-            return full, [Fault(path, f"{value}: the environment variable is not set")]
-        if not os.path.exists(full):
-            return full, [Fault(path, f"no file or folder {full}")]
-        return full, []
+        return full, [Fault(path, f"{value}: the environment variable is not set")] if "$" in full else []
 
     def describe(self) -> str:
         """Say what is wanted."""
         return "file or folder"
 
 
+class ExistingPath(AnyPath):
+    """Marks a choice that names a file or folder, which must exist."""
+
+    def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
+        full, faults = super().check(value, path)
+        return full, faults or ([] if os.path.exists(full) else [Fault(path, f"no file or folder {full}")])
+
+
+SomePath = Annotated[str, AnyPath()]
 DataPath = Annotated[str, ExistingPath()]
 
 

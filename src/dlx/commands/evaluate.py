@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
     loaded.fill(built.task)
     if split not in built.source.splits():
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
-    batches = built.source.evaluate(built.task, split)
+    batches = watched(built.source.evaluate(built.task, split))
     task = built.task
     found = evaluator.evaluate(
         task, batches, closer(built), built.device, built.seed, show=task.show_closely, with_baseline=True
@@ -39,6 +39,15 @@ def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
         **{f"baseline/{k}": v for k, v in found.baseline.items()},
         "pictures": draw(found, loaded.path, split),
     }
+
+
+def watched(batches: Iterable[Any]) -> Iterable[Any]:
+    """Show on a terminal that batches go by: some evaluations take minutes."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(batches, "evaluating", console=console, transient=True, disable=not console.is_terminal)
 
 
 def closer(built: Any) -> Callable[[], list[Any]]:

@@ -90,8 +90,9 @@ def _named(kind: Registry, name: str, options: Signature) -> Schema:
 
 
 def per_part(one: Schema) -> Schema:
-    """Describe one component, or one for each part of the model."""
-    parts = {"type": "object", "not": {"required": ["name"]}, "minProperties": 1, "additionalProperties": one}
+    """Describe one component, or one for each part of the model that some task trains on its own."""
+    names = sorted({part for name in registry.tasks.names() for part in registry.tasks.get(name).parts})  # type: ignore[attr-defined]
+    parts = {"type": "object", "properties": dict.fromkeys(names, one), "minProperties": 1, "additionalProperties": False}
     return {"anyOf": [one, parts]}
 
 

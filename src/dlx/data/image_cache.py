@@ -26,6 +26,7 @@ from dlx.data.image_listing import Names
 from dlx.data.image_workers import CHUNK, decode_all
 from dlx.errors import Fault, Misfit, Path
 from dlx.processors.image_decoding import VERSION, Decoding
+from dlx.signatures import AnyPath
 
 README = (
     "dlx keeps decoded images here (docs/image_classification.md). Anything in this folder may be deleted; it is made again\n"
@@ -58,19 +59,16 @@ def _sync(place: str) -> None:
             pass
 
 
-class CacheFolder:
+class CacheFolder(AnyPath):
     """Marks a choice that names the cache's folder, which need not exist, or is `none`."""
 
     def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
         """Expand `~` and `$VARIABLES` to a full path."""
         if value == "none":
             return value, []
-        full = os.path.abspath(os.path.expanduser(os.path.expandvars(value)))
-        if "$" in full:
-            return full, [Fault(path, f"{value}: the environment variable is not set")]
-        if os.path.exists(full) and not os.path.isdir(full):
-            return full, [Fault(path, f"{full} is no folder")]
-        return full, []
+        full, faults = super().check(value, path)
+        is_file = os.path.exists(full) and not os.path.isdir(full)
+        return full, faults or ([Fault(path, f"{full} is no folder")] if is_file else [])
 
     def describe(self) -> str:
         """Say what is wanted."""

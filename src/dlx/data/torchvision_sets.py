@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,29 +20,14 @@ from dlx.data.image_cache import Cache
 from dlx.data.image_listing import Listing, Names, stamp
 from dlx.data.image_source import ImageSource
 from dlx.data.splits import Fraction
-from dlx.errors import Fault, Misfit, Path
+from dlx.errors import Misfit
 from dlx.processors.image_decoding import MAX_PIXELS, Decoding, Resize
 from dlx.registry import sources
+from dlx.signatures import SomePath
 
 FRACTION = 0.1  # of the training images, for validation where the set has no such split
 
 Arrays = tuple[np.ndarray, np.ndarray]  # uint8 images (N, H, W) or (N, H, W, C), and labels (N,)
-
-
-class Place:
-    """Marks a choice that names a folder, which need not exist yet."""
-
-    def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
-        """Expand `~` and `$VARIABLES` to a full path."""
-        full = os.path.abspath(os.path.expanduser(os.path.expandvars(value)))
-        return full, [Fault(path, f"{value}: the environment variable is not set")] if "$" in full else []
-
-    def describe(self) -> str:
-        """Say what is wanted."""
-        return "folder"
-
-
-Folder = Annotated[str, Place()]
 
 
 def _missing(title: str, path: str, expected: str) -> Misfit:
@@ -127,7 +112,7 @@ def _in_memory(name: str, read: Callable[..., Any], grey: bool) -> Callable[...,
     def make(
         seed: int,
         *,
-        path: Folder,
+        path: SomePath,
         download: bool = False,
         image_size: Size | None = None,
         channels: Channels = 1 if grey else 3,
@@ -206,7 +191,7 @@ def _from_files(name: str) -> Callable[..., Source]:
     def make(
         seed: int,
         *,
-        path: Folder,
+        path: SomePath,
         download: bool = False,
         image_size: Size,
         channels: Channels = 3,

@@ -13,6 +13,7 @@ from dlx.errors import Misfit
 from dlx.metrics.image_features import Trained, network
 from dlx.metrics.image_sets import Training, restored, sample
 from dlx.registry import metrics
+from dlx.signatures import SomePath
 
 MISSED = 0.1  # a class that gets less than this part of its share among the real images is not covered
 
@@ -40,7 +41,7 @@ class ClassifierScore(Metric):
         training: Training | None = None,
         class_counts: list[int] | None = None,
         *,
-        classifier: str | None = None,
+        classifier: SomePath | None = None,
         per_class: bool = False,
     ) -> None:
         if classifier is None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from dlx.errors import Misfit
 from dlx.metrics import inception as published
 from dlx.metrics.image_sets import Comparison, Training
+from dlx.signatures import SomePath
 
 Trained = Callable[[str], Any]  # the fact `trained`
 
@@ -29,8 +30,8 @@ class FeatureComparison(Comparison):
         training: Training | None = None,
         class_counts: list[int] | None = None,
         *,
-        classifier: str | None = None,
-        inception: str | None = None,
+        classifier: SomePath | None = None,
+        inception: SomePath | None = None,
     ) -> None:
         if (classifier is None) == (inception is None):
             one = "says by whose features images are compared: classifier, a run of dlx, or inception, a file of weights"
