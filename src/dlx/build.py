@@ -18,8 +18,8 @@ from dlx.evaluator import evaluating
 from dlx.optimizers import groups
 from dlx.planning import Component, Plan, at, draft
 from dlx.schedules import curves
-from dlx.spec import Spec, SpecError
 from dlx.trainer import Trainer
+from dlx.written import Spec, SpecError
 
 
 def prepare(spec: Spec) -> Experiment:

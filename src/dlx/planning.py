@@ -13,8 +13,8 @@ from dlx.optimizers import groups
 from dlx.registry import Registry
 from dlx.schedules import curves
 from dlx.signatures import Signature, check, signature
-from dlx.spec import Spec, SpecError
 from dlx.trainer import Trainer
+from dlx.written import Spec, SpecError
 
 OPTIONS = {"optimizer": signature(groups.options), "schedule": signature(curves.options)}
 NO_OPTIONS = Signature({}, {})

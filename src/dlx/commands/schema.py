@@ -7,9 +7,9 @@ from typing import Any
 
 from dlx import planning, registry
 from dlx.registry import Registry
+from dlx.sections import MOST
+from dlx.sections import REQUIRED as REQUIRED_SECTIONS
 from dlx.signatures import REQUIRED, Signature, adapter, markers
-from dlx.spec import MOST
-from dlx.spec import REQUIRED as REQUIRED_SECTIONS
 
 Schema = dict[str, Any]
 HOME = "#/definitions/"
