@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
@@ -110,7 +109,7 @@ def load(path: str) -> Trained:
     Raises Misfit where nothing is there, where it is damaged, or where it classifies no images.
     """
     try:
-        folder = locate(os.path.expanduser(os.path.expandvars(path))).resolve()
+        folder = locate(path).resolve()
         return _load(folder, (folder / checkpoint.MANIFEST).read_bytes())
     except DlxError as error:
         raise Misfit(str(error)) from None

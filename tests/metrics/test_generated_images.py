@@ -286,7 +286,7 @@ def test_without_torch_fidelity_its_installation_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
     (tmp_path / "weights.pth").touch()
-    with pytest.raises(Misfit, match="needs the package torch-fidelity: pip install torch-fidelity"):
+    with pytest.raises(Misfit, match=r"needs the extra 'fid': pip install 'dlx\[fid\]'"):
         inception.load(str(tmp_path / "weights.pth"))
 
 

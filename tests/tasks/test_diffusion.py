@@ -94,7 +94,7 @@ def test_every_schedule_goes_from_the_image_to_noise(schedule, timesteps):
 @pytest.mark.parametrize("predict", ["noise", "velocity"])
 def test_noisy_images_have_the_signal_and_the_noise_of_their_step(predict):
     """What the model is given has the mean and deviation of q(x_t | x_0); what it should answer gives back x_0."""
-    task = made(nn.Identity(), predict=predict)
+    task = made(Small(), predict=predict)
     images = torch.full((4000, *SHAPE), 0.6)
     given = {}
 
@@ -300,3 +300,8 @@ def test_nothing_is_sampled_until_it_is_read():
     assert model.calls == 1
     assert prediction["image"].shape == (30, *SHAPE)
     assert model.calls == 5
+
+
+def test_a_model_that_reads_no_time_is_refused():
+    with pytest.raises(Misfit, match="wants a model that reads an image and a time, such as unet; this one reads input"):
+        Diffusion(nn.Linear(4, 4), [1, 8, 8], 3, [0.5], [0.5], 0)

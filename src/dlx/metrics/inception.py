@@ -33,10 +33,9 @@ class Inception:
 
 def load(path: str) -> Inception:
     """Load the network from torch-fidelity's file, once in a process; raises Misfit."""
-    file = os.path.abspath(os.path.expanduser(os.path.expandvars(path)))
-    if not os.path.isfile(file):
-        raise Misfit(f"no file {file}; give torch-fidelity's {PUBLISHED}")
-    return _load(file, os.stat(file).st_mtime_ns)
+    if not os.path.isfile(path):
+        raise Misfit(f"no file {path}; give torch-fidelity's {PUBLISHED}")
+    return _load(path, os.stat(path).st_mtime_ns)
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +43,7 @@ def _load(file: str, written: int) -> Inception:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
-        raise Misfit("needs the package torch-fidelity: pip install torch-fidelity") from None
+        raise Misfit("needs the extra 'fid': pip install 'dlx[fid]'") from None
     # torch-fidelity would run code that a file may hold. So the tensors alone are read, and it is given a copy of those.
     copy = io.BytesIO()
     torch.save(_tensors(file), copy)

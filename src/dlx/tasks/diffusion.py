@@ -18,6 +18,7 @@ from dlx.registry import tasks
 from dlx.tasks.generation import Generation, standard_normal
 
 NoiseSchedule = Literal["linear", "cosine"]
+READ = ("image", "time")
 GOLDEN = (math.sqrt(5) - 1) / 2
 LARGEST_BETA = 0.999  # so that the last step leaves something of the image to divide by
 
@@ -28,9 +29,10 @@ class Diffusion(Generation):
 
     The loss is the mean squared error of the `noise` in an image, or of its `velocity` (Salimans & Ho 2022), at a step drawn
     uniformly from `timesteps`. Noise schedules: linear (Ho et al. 2020), cosine (Nichol & Dhariwal 2021). Samplers: ddim
-    (Song et al. 2021), which adds no noise, and ddpm (Ho et al. 2020); both take `sampling_steps`, a network's pass each. A
-    conditional model has the label withheld from the share `unconditional` of its training images, so that `guidance` may
-    push samples towards their class (Ho & Salimans 2022, its w): sampling then costs twice as much.
+    (Song et al. 2021), which adds no noise and so keeps a young model's errors, and ddpm (Ho et al. 2020), which mends them;
+    both take `sampling_steps`, a network's pass each. A conditional model has the label withheld from the share
+    `unconditional` of its training images, so that `guidance` may push samples towards their class (Ho & Salimans 2022, its
+    w): sampling then costs twice as much.
     Sampling is slow, so only the loss is computed unless metrics are named.
     """
 
@@ -56,6 +58,8 @@ class Diffusion(Generation):
         unconditional: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
         super().__init__(model, input_shape, num_classes, channel_mean, channel_std, seed)
+        if self.words[:2] != READ:
+            raise Misfit(f"wants a model that reads an image and a time, such as unet; this one reads {', '.join(self.words)}")
         if sampling_steps > timesteps:
             raise Misfit(f"{sampling_steps} are more than the timesteps, {timesteps}", ("sampling_steps",))
         if guidance and not self.conditional:

@@ -1,0 +1,44 @@
+"""Faults that a plan finds while the rest of the experiment is looked at all the same."""
+
+import pytest
+
+from dlx import build, registry, spec
+from dlx.core import Metric
+from dlx.written import SpecError
+
+TEXT = "task: classification\ndata: iris\nmodel: mlp\nepochs: 1\n"
+
+
+class Demanding(Metric):
+    """Wants a choice that has no default."""
+
+    def __init__(self, *, wanted: int) -> None:
+        self.wanted = wanted
+
+
+@pytest.fixture
+def demanding(monkeypatch):
+    monkeypatch.setattr(registry.metrics, "entries", dict(registry.metrics.entries))
+    monkeypatch.setattr(registry.metrics, "signatures", dict(registry.metrics.signatures))
+    registry.metrics.adopt("demanding", Demanding)
+
+
+def test_a_metric_without_its_required_choice_is_one_fault_beside_those_of_the_others(demanding):
+    with pytest.raises(SpecError) as told:
+        build.prepare(spec.parse(TEXT + "metrics: [demanding, sliced_wasserstein]\n", "x.yaml"))
+    first, second = str(told.value).splitlines()
+    assert "metrics[0].wanted" in first
+    assert "is missing" in first
+    assert "metrics[1]: 'sliced_wasserstein' reads 'image'" in second
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("optimizer: {generator: adam, discriminator: adam}", "optimizer.generator: unknown part; this task trains the model"),
+        ("schedule: {generator: cosine}", "schedule.generator: unknown part; this task trains the model as a whole"),
+    ],
+)
+def test_parts_are_held_against_those_of_the_task(section, message):
+    with pytest.raises(SpecError, match=message):
+        build.prepare(spec.parse(TEXT + section + "\n", "x.yaml"))
