@@ -1,3 +1,7 @@
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 import torch
 from torchvision.models import regnet
@@ -15,3 +19,19 @@ def on_meta(monkeypatch):
     monkeypatch.setattr(regnet.BlockParams, "from_init_params", classmethod(from_init_params))
     with torch.device("meta"):
         yield
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Serve a folder on this machine: gives the folder and its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()

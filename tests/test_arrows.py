@@ -29,7 +29,7 @@ ALLOWED = {
     "explain": {"errors"},
     "checkpoint": {"errors"},
     "run": {"checkpoint", "machine", "errors"},
-    "device": {"errors"},
+    "device": {"errors", "machine"},
     "snapshot": {"errors"},
     "plots": set(),
     "pictures": set(),

@@ -38,6 +38,15 @@ def test_precision_is_full_on_a_cpu_unless_asked():
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.float32
 
 
+@pytest.mark.parametrize(("flags", "told"), [({"avx2"}, True), ({"avx512_bf16"}, False), (set(), False)])
+def test_emulated_bfloat16_is_told(monkeypatch, caplog, flags, told):
+    monkeypatch.setattr("dlx.device.cpu_flags", lambda: flags)
+    Device(name="cpu")
+    assert caplog.text == ""
+    Device(name="cpu", precision="bfloat16")
+    assert ("only emulates bfloat16" in caplog.text) == told
+
+
 def test_threads_are_the_ones_asked_for_and_one_for_a_small_model():
     before = torch.get_num_threads()
     try:

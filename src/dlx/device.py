@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,9 +15,12 @@ from pydantic import Field
 from torch import nn
 
 from dlx.errors import Misfit
+from dlx.machine import cpu_flags
 
 CORES = torch.get_num_threads()  # torch's own choice, read before anything changes it
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # names of glibc's malloc.h
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # flags of processors that multiply it
+log = logging.getLogger("dlx")
 SMALL = 200_000  # parameters below which two threads cost more in waiting than they save in work
 
 
@@ -35,6 +39,8 @@ class Device:
         self.device = choose(name)
         self.precision = _precision(self.device) if precision == "auto" else precision
         self.threads, self.memory_format, self.deterministic = threads, memory_format, deterministic
+        if precision == "bfloat16" and self.device.type == "cpu" and (flags := cpu_flags()) and not flags & BFLOAT16:
+            log.warning("this processor only emulates bfloat16, many times slower than float32; leave device.precision out")
         if self.device.type == "cuda" and precision == "auto":
             torch.set_float32_matmul_precision("high")
 
@@ -119,7 +125,7 @@ def choose(name: str) -> torch.device:
 
 
 def _precision(device: torch.device) -> str:
-    # Ampere and later multiply bfloat16 at full speed. On a CPU only AMX does: elsewhere it is emulated, and slow.
+    # Ampere and later multiply bfloat16 at full speed. On a CPU a config must ask for it: results are the same on all of them.
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
         return "bfloat16"
     return "float32"

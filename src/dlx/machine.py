@@ -50,14 +50,20 @@ def _version(package: str) -> str | None:
 
 
 def _cpu() -> dict[str, Any]:
-    model, flags = platform.processor() or platform.machine(), set[str]()
+    model = _cpuinfo("model name") or platform.processor() or platform.machine()
+    return {"model": model, "count": os.cpu_count(), "flags": [flag for flag in FLAGS if flag in cpu_flags()]}
+
+
+def cpu_flags() -> set[str]:
+    """Tell what instructions the processor has, by Linux's names; empty where nothing tells."""
+    return set(_cpuinfo("flags|Features").split())
+
+
+def _cpuinfo(key: str) -> str:
     with suppress(OSError):  # Linux only
-        text = Path("/proc/cpuinfo").read_text()
-        if match := re.search(r"^model name\s*: (.+)$", text, re.MULTILINE):
-            model = match[1]
-        if match := re.search(r"^(?:flags|Features)\s*: (.+)$", text, re.MULTILINE):
-            flags = set(match[1].split())
-    return {"model": model, "count": os.cpu_count(), "flags": [flag for flag in FLAGS if flag in flags]}
+        if match := re.search(rf"^(?:{key})\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return match[1]
+    return ""
 
 
 def _commit() -> str | None:

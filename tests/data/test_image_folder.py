@@ -1,4 +1,5 @@
 import concurrent.futures
+import gc
 import io
 import json
 import logging
@@ -117,10 +118,36 @@ def test_bad_files_come_in_one_report_and_are_skipped_only_when_asked(folder, ca
     assert [len(found) for found in listed(source).values()] == [17, 8, 5]
 
 
-def test_without_a_cache_batches_are_the_same(folder):
-    kept, decoded = build(folder), build(folder, cache="none")
-    for one, other in zip(kept.train(), decoded.train(), strict=True):
-        assert torch.equal(one["input"], other["input"])
+@pytest.mark.parametrize("num_workers", [0, 1, 3])
+def test_without_a_cache_batches_are_the_same_by_any_number_of_workers(folder, num_workers):
+    kept, decoded = build(folder), build(folder, cache="none", num_workers=num_workers)
+    for _ in range(2):
+        for one, other in zip(kept.train(), decoded.train(), strict=True):
+            assert torch.equal(one["input"], other["input"])
+    training = decoded.train()  # an evaluation may come between two batches
+    next(training)
+    evaluated = torch.cat([b["input"] for b in decoded.evaluate(None, "test")])
+    assert torch.equal(evaluated, torch.cat([b["input"] for b in kept.evaluate(None, "test")]))
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_file_that_is_lost_while_training_is_named(folder, num_workers):
+    source = build(folder, cache="none", num_workers=num_workers)
+    (folder / "train/cat/03.png").unlink()
+    with pytest.raises(DlxError, match=r"train/cat/03.png: cannot be read: No such file"):
+        list(source.train())
+
+
+def test_workers_without_a_cache_end_with_their_data_set(folder):
+    source = build(folder, cache="none", num_workers=2)
+    decode = source.data["train"]["input"].decode
+    processes, scratch = [worker.process for worker in decode.workers.processes], decode.scratch
+    assert [process.poll() for process in processes] == [None, None]
+    assert os.path.getsize(scratch) > 0
+    del source, decode
+    gc.collect()
+    assert [process.poll() for process in processes] == [-signal.SIGKILL] * 2
+    assert not os.path.exists(scratch)
 
 
 def test_links_out_of_the_folder_are_not_followed(folder, caplog):

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import pickle
 import struct
 from pathlib import Path
@@ -87,6 +88,29 @@ def test_a_download_that_fails_is_told(tmp_path, monkeypatch):
     with pytest.raises(Misfit, match=r"CIFAR10 cannot be downloaded to .*: no network") as caught:
         build("cifar10", tmp_path, download=True)
     assert caught.value.path == ("download",)
+
+
+def test_what_is_not_there_is_downloaded_by_torchvision_once(tmp_path, monkeypatch, served):
+    folder, address = served
+    write_idx(folder / "files", True)
+    files = sorted((folder / "files").iterdir())
+    cls = torchvision.datasets.FashionMNIST
+    monkeypatch.setattr(cls, "mirrors", [f"{address}files/"])
+    monkeypatch.setattr(cls, "resources", [(file.name, hashlib.md5(file.read_bytes()).hexdigest()) for file in files])
+    made = [build("fashion_mnist", tmp_path / "data", download=True, val=1 / 3)]
+    monkeypatch.setattr(cls, "mirrors", [])
+    made.append(build("fashion_mnist", tmp_path / "data", download=True, val=1 / 3))
+    placed = build("fashion_mnist", folder / "files", val=1 / 3)
+    for source in made:
+        assert all(torch.equal(source.data[split]["input"], placed.data[split]["input"]) for split in placed.splits())
+
+
+def test_a_download_that_is_damaged_is_told(tmp_path, monkeypatch, served):
+    folder, address = served
+    write_idx(folder / "files", True)
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [f"{address}files/"])
+    with pytest.raises(Misfit, match=r"(?s)MNIST cannot be downloaded to .*File not found or corrupted"):
+        build("mnist", tmp_path / "data", download=True)
 
 
 def test_cifar10_is_read_by_torchvision(tmp_path, monkeypatch):

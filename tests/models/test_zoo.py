@@ -1,5 +1,7 @@
+import hashlib
 import logging
 import re
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
@@ -327,6 +329,26 @@ def test_a_download_keeps_to_tensors(monkeypatch, squeezenet):
     assert torch.equal(model.backbone.features[0].weight, squeezenet["features.0.weight"])
     assert asked["weights_only"]
     assert asked["check_hash"]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_published_weights_are_downloaded_and_checked(tmp_path, monkeypatch, served, squeezenet, damaged):
+    folder, address = served
+    content = Path(save(tmp_path, squeezenet)).read_bytes()
+    name = f"squeezenet1_1-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    (folder / name).write_bytes(content[:-1] if damaged else content)
+    fetch = torch.hub.load_state_dict_from_url
+    monkeypatch.setattr(_api, "load_state_dict_from_url", lambda url, **choices: fetch(address + name, **choices))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    if damaged:
+        with pytest.raises(Misfit, match="invalid hash value"):
+            build("squeezenet1_1", weights="imagenet")
+        return
+    model = build("squeezenet1_1", weights="imagenet")
+    (folder / name).unlink()  # fetched once, kept in torch's cache
+    again = build("squeezenet1_1", weights="imagenet")
+    for network in (model, again):
+        assert torch.equal(network.backbone.features[0].weight, squeezenet["features.0.weight"])
 
 
 def test_a_failed_download_says_what_to_do(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -15,11 +15,10 @@ from pydantic import Field, PositiveInt
 
 from dlx.data import image_cache
 from dlx.data.image_archives import TAR
-from dlx.data.image_cache import Decoded
 from dlx.data.image_listing import Listing, Names
+from dlx.data.image_on_demand import OnDemand
 from dlx.data.image_pixels import DecodedImages, Images, StoredImages, held
 from dlx.data.image_source import ImageSource
-from dlx.data.image_workers import content
 from dlx.data.splits import draw
 from dlx.errors import Misfit
 from dlx.processors.image_decoding import MAX_PIXELS, Decoding, Resize
@@ -95,31 +94,26 @@ def assemble(
     return source
 
 
+@dataclass
 class _Found:
-    """The decoded images, in a cache or decoded when asked for."""
+    """What decoding every file once has told, and where pixels come from: a cache, or decoding when asked for."""
 
-    def __init__(
-        self, files: Names, decoding: Decoding, cached: Decoded | None, faults: Mapping[int, str], digests: np.ndarray
-    ):
-        self.files, self.decoding, self.cached, self.faults, self.digests = files, decoding, cached, faults, digests
-
-    def images(self, rows: np.ndarray) -> Images:
-        if self.cached:
-            return held(StoredImages(self.cached.file, self.cached.shape, rows))
-        return DecodedImages(self._decode, self.decoding.shape, rows)
-
-    def _decode(self, row: int) -> np.ndarray:
-        return self.decoding(content(self.files.reference(row, self.files.archives)), self.files.names[row])
+    faults: Mapping[int, str]
+    digests: np.ndarray
+    images: Callable[[np.ndarray], Images]
 
 
 def _decode(files: Names, wanted: Preparation) -> _Found:
     if wanted.cache:
         cached = image_cache.decoded(files, wanted.decoding, wanted.cache, wanted.num_workers)
-        return _Found(files, wanted.decoding, cached, cached.faults, cached.digests)
+        return _Found(cached.faults, cached.digests, lambda rows: held(StoredImages(cached.file, cached.shape, rows)))
     if packed := [name for name in files.archives if not name.lower().endswith(TAR[0])]:
         raise Misfit(f"{packed[0]} is compressed, so that its images can be read only by way of a cache", ("cache",))
     faults, digests = image_cache.decode_to(os.devnull, files, wanted.decoding, files.archives, wanted.num_workers)
-    return _Found(files, wanted.decoding, None, {int(row): why for row, why in faults.items()}, digests)
+    decode = OnDemand(wanted.decoding, lambda rows: files.listed(rows, files.archives), wanted.num_workers)
+    return _Found(
+        {int(row): why for row, why in faults.items()}, digests, lambda rows: DecodedImages(decode, wanted.decoding.shape, rows)
+    )
 
 
 def _sift(listing: Listing, faults: Mapping[int, str], on_bad: OnBad) -> np.ndarray:

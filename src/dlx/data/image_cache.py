@@ -17,7 +17,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
@@ -187,11 +187,7 @@ def decode_to(
     count, faults, done = len(files.names), dict[str, str](), 0
     digests, told = np.zeros(count, np.uint64), time.monotonic()
     orders = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-
-    def order(rows: range) -> tuple[list[Any], list[str]]:
-        return [files.reference(row, archives) for row in rows], [files.names[row] for row in rows]
-
-    for answer in decode_all(decoding, pixels, orders, order, num_workers):
+    for answer in decode_all(decoding, pixels, orders, lambda rows: files.listed(rows, archives), num_workers):
         first, found = answer["first"], answer["digests"]
         digests[first : first + len(found)] = np.array(found, np.uint64)
         faults |= answer["faults"]

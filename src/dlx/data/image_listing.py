@@ -55,6 +55,10 @@ class Names:
         container = self.containers[row]
         return (unpacked[container - 1], offset, size) if container else (os.path.join(self.root, self.names[row]), -1, size)
 
+    def listed(self, rows: Sequence[int], unpacked: Sequence[str]) -> tuple[list[tuple[str, int, int]], list[str]]:
+        """Tell the references and the names of some files."""
+        return [self.reference(row, unpacked) for row in rows], [self.names[row] for row in rows]
+
     def report(self) -> None:
         """Warn of links that were not followed, and tell of files that are no images."""
         if self.links:

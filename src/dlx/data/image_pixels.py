@@ -55,9 +55,9 @@ class StoredImages:
 
 
 class DecodedImages:
-    """Images decoded by `decode(row)` to uint8 `(C, H, W)` whenever they are asked for; indexed as a tensor is."""
+    """Images decoded by `decode(rows)` to uint8 `(n, C, H, W)` whenever they are asked for; indexed as a tensor is."""
 
-    def __init__(self, decode: Callable[[int], np.ndarray], shape: tuple[int, ...], rows: np.ndarray) -> None:
+    def __init__(self, decode: Callable[[list[int]], np.ndarray], shape: tuple[int, ...], rows: np.ndarray) -> None:
         self.decode, self.rows, self.shape = decode, rows, (len(rows), *shape)
         self.nbytes = sys.maxsize  # never small enough for a copy of all
 
@@ -72,7 +72,7 @@ class DecodedImages:
         return self._read(self.rows[part])
 
     def _read(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.stack([self.decode(row) for row in rows.tolist()]))
+        return torch.from_numpy(self.decode(rows.tolist()))
 
 
 Images = Tensor | StoredImages | DecodedImages

@@ -25,7 +25,8 @@ CHUNK = 64  # images to an order
 ALONE = 256  # images up to which starting workers takes longer than decoding here
 TIMEOUT = 300.0  # seconds without an answer to an order after which a worker is given up
 Reference = tuple[str, int, int]  # file, place in it or -1 for all of it, count of bytes
-Order = Callable[[range], tuple[list[Reference], list[str]]]
+Listed = tuple[list[Reference], list[str]]  # what files are to be decoded, and their names
+Order = Callable[[range], Listed]
 Answer = dict[str, Any]
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # where dlx lies
 
@@ -62,20 +63,37 @@ def decode_chunk(decoding: Decoding, target: int, first: int, files: Sequence[Re
 
 
 def decode_all(decoding: Decoding, target: str, orders: Sequence[range], order: Order, num_workers: int) -> Iterator[Answer]:
-    """Decode rows by workers; `order(rows)` tells their references and names. Answers come in no fixed order."""
-    if num_workers == 0 or sum(map(len, orders)) <= ALONE:
-        opened = os.open(target, os.O_WRONLY)
+    """Decode rows once by workers; `order(rows)` tells their references and names. Answers come in no fixed order."""
+    few = sum(map(len, orders)) <= ALONE
+    workers = Workers(decoding, target, 0 if few else min(num_workers, len(orders)))
+    try:
+        yield from workers.decode(orders, order)
+    finally:
+        workers.stop()
+
+
+class Workers:
+    """Decoding processes that fill rows of one file; with a count of 0, this process does."""
+
+    def __init__(self, decoding: Decoding, target: str, count: int) -> None:
+        self.decoding, self.target = decoding, target
+        self.processes = [Worker(decoding, target) for _ in range(count)]
+
+    def decode(self, orders: Sequence[range], order: Order) -> Iterator[Answer]:
+        """Have rows decoded, and yield an answer an order, in no fixed order."""
+        if self.processes:
+            yield from _drive(self.processes, orders, order)
+            return
+        opened = os.open(self.target, os.O_WRONLY)
         try:
-            yield from (decode_chunk(decoding, opened, rows.start, *order(rows)) for rows in orders)
+            yield from (decode_chunk(self.decoding, opened, rows.start, *order(rows)) for rows in orders)
         finally:
             os.close(opened)
-        return
-    workers = [Worker(decoding, target) for _ in range(min(num_workers, len(orders)))]
-    try:
-        yield from _drive(workers, orders, order)
-    finally:
-        for worker in workers:
-            worker.stop()
+
+    def stop(self) -> None:
+        """End the processes."""
+        for process in self.processes:
+            process.stop()
 
 
 def _drive(workers: Sequence[Worker], orders: Sequence[range], order: Order) -> Iterator[Answer]:

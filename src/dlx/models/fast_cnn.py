@@ -112,11 +112,12 @@ class FastCNN(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         if self.training:
             return self.logits(input)
-        if not self.shift:
-            return self._both_ways(input)
-        bordered = F.pad(input, (1, 1, 1, 1), "reflect")
-        shifted = self._both_ways(bordered[..., :-2, :-2]) + self._both_ways(bordered[..., 2:, 2:])
-        return self._both_ways(input) / 2 + shifted / 4
+        logits = self._both_ways(input)
+        if self.shift:
+            bordered = F.pad(input, (1, 1, 1, 1), "reflect")
+            shifted = self._both_ways(bordered[..., :-2, :-2]) + self._both_ways(bordered[..., 2:, 2:])
+            logits = logits / 2 + shifted / 4
+        return logits
 
     def _both_ways(self, input: Tensor) -> Tensor:
         return (self.logits(input) + self.logits(input.flip(-1))) / 2 if self.mirror else self.logits(input)
