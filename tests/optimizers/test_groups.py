@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from dlx import build, planning, registry, spec
+from dlx.errors import Misfit
 from dlx.optimizers import groups
 from dlx.spec import SpecError
 
@@ -47,6 +48,16 @@ def test_the_first_pattern_that_matches_counts():
     assert found[("embedding.weight", "body.weight")] == {"lr": 0.2}
     assert found[("norm.weight",)] == {"lr": 0.2, "weight_decay": 0.0}
     assert found[("body.bias", "norm.bias")] == {"weight_decay": 0.0}
+
+
+def test_a_decay_that_no_decay_takes_away_is_told():
+    decaying = {"norm.*": {"lr": 48, "weight_decay": 0.1}}
+    with pytest.raises(Misfit, match=r"has no effect: .* no_decay \(bias, norm\); change that list") as caught:
+        grouped(groups=decaying)
+    assert caught.value.path == ("groups", "norm.*", "weight_decay")
+    assert grouped(groups=decaying, no_decay=["bias"])[("norm.weight", "norm.bias")] == decaying["norm.*"]
+    assert grouped(groups={"body.*": {"weight_decay": 0.2}})[("body.bias",)] == {"weight_decay": 0.0}
+    assert grouped(groups={"norm.*": {"weight_decay": 0}})
 
 
 def test_a_pattern_that_matches_nothing_is_told_with_its_place(tmp_path):

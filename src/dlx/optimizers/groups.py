@@ -28,10 +28,11 @@ def options(
 
 
 def parameter_groups(model: nn.Module, choices: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Divide a model's trainable parameters by their settings; raises Misfit where a pattern matches none."""
+    """Divide a model's trainable parameters by their settings; raises Misfit where a pattern, or its decay, has no effect."""
     kinds = _kinds(model)
     found: dict[str, dict[str, Any]] = {}
     unused = set(choices["groups"])
+    without_effect = {pattern for pattern, settings in choices["groups"].items() if settings.get("weight_decay")}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -41,10 +42,15 @@ def parameter_groups(model: nn.Module, choices: Mapping[str, Any]) -> list[dict[
         decay = settings.get("weight_decay", choices.get("weight_decay", 0))
         if decay and kinds.get(name) in choices["no_decay"]:  # a group more is a kernel more at every step
             settings["weight_decay"] = 0.0
+        else:
+            without_effect.discard(pattern)
         found.setdefault(str(sorted(settings.items())), {"params": [], **settings})["params"].append(parameter)
     if unused:
         names = ", ".join(sorted({n.partition(".")[0] + ".*" for n, _ in model.named_parameters()}))
         raise Misfit(f"no parameter matches; there is {names}", ("groups", sorted(unused)[0]))
+    if without_effect:
+        reason = f"all that matches is of the kinds in no_decay ({', '.join(choices['no_decay'])}); change that list"
+        raise Misfit(f"has no effect: {reason}", ("groups", sorted(without_effect)[0], "weight_decay"))
     return list(found.values())
 
 
