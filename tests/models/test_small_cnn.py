@@ -90,20 +90,3 @@ def test_whitening_keeps_small_differences_in_bfloat16():
     exact = module(images)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(module(images), exact)
-
-
-def test_shift_weighs_two_moved_images_as_much_as_the_image_itself():
-    model = build("fast_cnn", [3, 32, 32], mirror=True, shift=True).eval()
-    plain = build("fast_cnn", [3, 32, 32], mirror=True).eval()
-    plain.load_state_dict(model.state_dict())
-    images = torch.randn(2, 3, 32, 32)
-    rolled = [torch.nn.functional.pad(images, (1, 1, 1, 1), "reflect")[..., s : s + 32, s : s + 32] for s in (0, 2)]
-    torch.testing.assert_close(model(images), plain(images) / 2 + plain(rolled[0]) / 4 + plain(rolled[1]) / 4)
-    assert torch.equal(model.train()(images), model.logits(images))
-
-
-def test_mirror_averages_both_sides():
-    model = build("fast_cnn", [3, 32, 32], mirror=True).eval()
-    images = torch.randn(2, 3, 32, 32)
-    torch.testing.assert_close(model(images), model(images.flip(-1)))
-    torch.testing.assert_close(model(images), (model.logits(images) + model.logits(images.flip(-1))) / 2)

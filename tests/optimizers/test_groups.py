@@ -56,7 +56,7 @@ def test_a_decay_that_no_decay_takes_away_is_told():
         grouped(groups=decaying)
     assert caught.value.path == ("groups", "norm.*", "weight_decay")
     assert grouped(groups=decaying, no_decay=["bias"])[("norm.weight", "norm.bias")] == decaying["norm.*"]
-    assert grouped(groups={"body.*": {"weight_decay": 0.2}})[("body.bias",)] == {"weight_decay": 0.0}
+    assert grouped(groups={"body.*": {"weight_decay": 0.2}})[("body.weight",)] == {"weight_decay": 0.2}
     assert grouped(groups={"norm.*": {"weight_decay": 0}})
 
 

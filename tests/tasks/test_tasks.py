@@ -281,3 +281,42 @@ def test_the_losses_of_the_first_steps_are_what_they_always_were(name):
         file.write_text(json.dumps([round(loss, 8) for loss in logger.found], indent=1) + "\n")
     assert len(logger.found) == 20
     assert logger.found == pytest.approx(json.loads(file.read_text()), rel=1e-5)
+
+
+class Convolving(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Conv2d(1, 3, 3)
+
+    def forward(self, input=None, features=None):
+        return self.layer(input)[:, :, 0, :2].mean(-1) if features is None else features
+
+
+@pytest.mark.parametrize(("kind", "side", "step"), [("mirror", 8, 0), ("shifted", 8, 1), ("shifted", 96, 3)])
+def test_answers_average_the_logits_of_the_views(kind, side, step):
+    task = Classification(Convolving(), 3, views=kind)
+    images, target = torch.randn(2, 1, side, side), torch.tensor([0, 1])
+    logits = task.predict({"input": images})["logits"]
+
+    def both(some):
+        return (task.model(some) + task.model(some.flip(-1))) / 2
+
+    wanted = both(images)
+    if step:
+        padded = F.pad(images, (step,) * 4, "reflect")
+        moved = [padded[..., s : s + side, s : s + side] for s in (0, 2 * step)]
+        wanted = wanted / 2 + sum(map(both, moved)) / 4
+    torch.testing.assert_close(logits, wanted)
+    trained = task({"input": images, "target": target}).value
+    torch.testing.assert_close(trained, F.cross_entropy(task.model(images), target))
+
+
+def test_views_of_what_is_no_image_are_refused():
+    task = Classification(Model(3), 3, views="mirror")
+    with pytest.raises(Misfit, match="'mirror' wants images, and the model is given none; leave it out") as caught:
+        task.verify({"input": torch.randn(2, 4), "target": torch.tensor([0, 1])})
+    assert caught.value.path == ("views",)
+    task = Classification(Convolving(), 3, views="shifted")
+    with pytest.raises(Misfit, match="features of a frozen backbone"):
+        task.verify({"features": torch.randn(2, 3), "target": torch.tensor([0, 1])})

@@ -86,8 +86,6 @@ class FastCNN(nn.Module):
     """A whitening layer and six convolutions that learn in few epochs; 2 M parameters.
 
     input (B, C, H, W) -> (B, num_classes). Its training wants a large lr, Nesterov momentum and label smoothing.
-    Evaluation averages the logits of several views where asked: `mirror` adds the mirror image, `shift` the image moved by
-    a pixel to the upper left and to the lower right, which together weigh as much as the image itself (the paper, section 3.5).
     """
 
     def __init__(
@@ -96,8 +94,6 @@ class FastCNN(nn.Module):
         input_shape: list[int],
         *,
         widths: Widths = (64, 256, 256),  # type: ignore[assignment]
-        mirror: bool = False,
-        shift: bool = False,
     ) -> None:
         super().__init__()
         require(tuple(input_shape), IMAGE)
@@ -107,21 +103,6 @@ class FastCNN(nn.Module):
         groups = [FastGroup(a, b) for a, b in pairwise(sizes)]
         self.backbone = nn.Sequential(Whitening(input_shape[0]), nn.GELU(), *groups)
         self.head = nn.Linear(widths[-1], num_classes, bias=False)
-        self.mirror, self.shift = mirror, shift
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training:
-            return self.logits(input)
-        logits = self._both_ways(input)
-        if self.shift:
-            bordered = F.pad(input, (1, 1, 1, 1), "reflect")
-            shifted = self._both_ways(bordered[..., :-2, :-2]) + self._both_ways(bordered[..., 2:, 2:])
-            logits = logits / 2 + shifted / 4
-        return logits
-
-    def _both_ways(self, input: Tensor) -> Tensor:
-        return (self.logits(input) + self.logits(input.flip(-1))) / 2 if self.mirror else self.logits(input)
-
-    def logits(self, input: Tensor) -> Tensor:
-        """Give the logits (B, num_classes) of images as they are."""
         return self.head(self.backbone(input).amax((2, 3))) / 9
