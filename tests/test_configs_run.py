@@ -45,6 +45,8 @@ def overrides(name: str, text: str, folder: Path) -> list[str]:
         changes += [f"data.cache={folder / 'cache'}"]
     if "cifar10" in name:
         changes += ["data.batch_size=16", "data.val=0.005"]
+    if "cifar10_mobilenet" in name:
+        changes += ["model.weights=none"]
     return changes
 
 

@@ -3,6 +3,7 @@ import time
 import pytest
 import torch
 import torchvision.transforms.v2.functional as reference
+from torchvision.transforms import v2
 
 from dlx.augmentation import pixels
 from dlx.augmentation.cropping import RandomCrop, RandomResizedCrop
@@ -249,13 +250,17 @@ def test_the_notation_finds_every_fault_at_its_place():
     assert "did you mean 'padding'" in faults[1].message
 
 
-def test_crop_and_flip_of_a_batch_take_well_under_a_millisecond():
+def test_crop_and_flip_of_a_batch_take_a_small_part_of_the_time_of_single_images():
     pipeline = Pipeline(["random_crop", "horizontal_flip"], facts(size=32))
+    single = v2.Compose([v2.RandomCrop(32, 4, padding_mode="reflect"), v2.RandomHorizontalFlip()])
     batch, times, threads = images(128, size=32), [], torch.get_num_threads()
     torch.set_num_threads(1)  # on a busy machine two threads wait for each other a hundred times as long
-    for _ in range(60):
+    for _ in range(20):  # in turn, since a machine may be busy at any moment: 0.4 ms against 10 on a quiet one
         begun = time.perf_counter()
         pipeline.change(batch, generator())
-        times.append(time.perf_counter() - begun)
+        between = time.perf_counter()
+        torch.stack([single(image) for image in batch])
+        times.append((between - begun, time.perf_counter() - between))
     torch.set_num_threads(threads)
-    assert min(times) < 0.001
+    ours, theirs = map(min, zip(*times, strict=True))
+    assert ours < theirs / 4
