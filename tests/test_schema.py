@@ -57,6 +57,7 @@ def test_what_is_right_is_valid(validator, change):
     [
         "nam: run", "seed: -1", "seed: 1.5", "seed: true", "steps: 3", "device: {thread: 2}", "device: {threads: 0}",
         "optimizer: sdg", "optimizer: {lr: 1e-3}", "optimizer: {name: adam, lr: '1'}", "optimizer: {name: adam, momentum: 1}",
+        "optimizer: {name: adam, groups: {'a.*': {alr: 1}}}",
         "optimizer: {name: adam, betas: [0.9]}", "optimizer: {name: adam, betas: [0.9, x]}", "optimizer: {}",
         "optimizer: {generator: {lr: 1}}", "optimizer: {judge: adam}",
         "schedule: exponential", "schedule: {name: exponential}", "metrics: accuracy", "metrics: [1]", "metrics: [{k: 2}]",

@@ -313,10 +313,9 @@ def test_answers_average_the_logits_of_the_views(kind, side, step):
 
 
 def test_views_of_what_is_no_image_are_refused():
-    task = Classification(Model(3), 3, views="mirror")
-    with pytest.raises(Misfit, match="'mirror' wants images, and the model is given none; leave it out") as caught:
-        task.verify({"input": torch.randn(2, 4), "target": torch.tensor([0, 1])})
+    with pytest.raises(Misfit, match="'mirror' wants images, and the data has none; leave it out") as caught:
+        Classification(Model(3), 3, None, [4], views="mirror")
     assert caught.value.path == ("views",)
     task = Classification(Convolving(), 3, views="shifted")
-    with pytest.raises(Misfit, match="features of a frozen backbone"):
+    with pytest.raises(Misfit, match="a frozen backbone's features"):
         task.verify({"features": torch.randn(2, 3), "target": torch.tensor([0, 1])})

@@ -84,6 +84,8 @@ def _bare(kind: Registry) -> list[str]:
 def _named(kind: Registry, name: str, options: Signature) -> Schema:
     key = f"{kind.kind.replace(' ', '_')}-{name}"
     described = settings(Signature({}, {**kind.signatures[name].choices, **options.choices}))
+    if "groups" in options.choices:  # what a pattern sets is the component's own
+        described["properties"]["groups"]["additionalProperties"] = settings(kind.signatures[name])
     described["properties"] = {"name": {"const": name}, **described["properties"]}
     described |= {"required": ["name"], "description": kind.summary(name)}
     return {"$ref": f"#/$defs/{key}", "$defs": {key: described}}

@@ -39,6 +39,7 @@ class Classification(Task):
         model: nn.Module,
         num_classes: int,
         class_counts: list[int] | None = None,
+        input_shape: list[int] | None = None,
         *,
         loss: ClassificationLoss = "cross_entropy",
         class_weights: Literal["balanced"] | list[NonNegativeFloat] | None = None,
@@ -52,6 +53,8 @@ class Classification(Task):
             self.closer_metrics = ("top_k", *self.closer_metrics)
         if label_smoothing and loss != "cross_entropy":
             raise Misfit(f"only cross_entropy smooths labels, not {loss}", ("label_smoothing",))
+        if views != "one" and input_shape and len(input_shape) != 3:
+            raise Misfit(f"'{views}' wants images, and the data has none; leave it out", ("views",))
         counts = torch.tensor(class_counts or [1] * num_classes, dtype=torch.float32)
         self.register_buffer("prior", counts / counts.sum(), persistent=False)
         self.register_buffer("class_weights", _weights(class_weights, counts), persistent=False)

@@ -21,9 +21,8 @@ def views(batch: Batch, kind: Views) -> list[tuple[float, Tensor]]:
     there are no images.
     """
     images = batch.get("input")
-    if images is None or images.ndim != 4:
-        why = "features of a frozen backbone, which are computed once" if images is None else "none"
-        raise Misfit(f"'{kind}' wants images, and the model is given {why}; leave it out", ("views",))
+    if images is None:
+        raise Misfit(f"views: {kind} wants images, and a frozen backbone's features are computed once; leave it out")
     if kind == "mirror":
         return _both_ways(images, 1)
     step = max(1, min(images.shape[2:]) // 32)
