@@ -125,7 +125,7 @@ def choose(name: str) -> torch.device:
 
 
 def _precision(device: torch.device) -> str:
-    # Ampere and later multiply bfloat16 at full speed. On a CPU a config must ask for it: results are the same on all of them.
+    # Ampere and later multiply bfloat16 at full speed. On a CPU a config must ask for it, to be the same on all.
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
         return "bfloat16"
     return "float32"
