@@ -255,7 +255,7 @@ def test_crop_and_flip_of_a_batch_take_a_small_part_of_the_time_of_single_images
     single = v2.Compose([v2.RandomCrop(32, 4, padding_mode="reflect"), v2.RandomHorizontalFlip()])
     batch, times, threads = images(128, size=32), [], torch.get_num_threads()
     torch.set_num_threads(1)  # on a busy machine two threads wait for each other a hundred times as long
-    for _ in range(20):  # in turn, since a machine may be busy at any moment: 0.4 ms against 10 on a quiet one
+    for _ in range(20):  # in turn, since a machine may be busy at any moment: a twelfth of the time on a quiet one
         begun = time.perf_counter()
         pipeline.change(batch, generator())
         between = time.perf_counter()
@@ -263,4 +263,4 @@ def test_crop_and_flip_of_a_batch_take_a_small_part_of_the_time_of_single_images
         times.append((between - begun, time.perf_counter() - between))
     torch.set_num_threads(threads)
     ours, theirs = map(min, zip(*times, strict=True))
-    assert ours < theirs / 4
+    assert ours < theirs / 8
