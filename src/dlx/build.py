@@ -77,7 +77,7 @@ def experiment(plan: Plan) -> Experiment:
 
 def assemble(plan: Plan) -> Experiment:
     """Build data, model, task and metrics; raises ConfigError with every mismatch between them."""
-    source: Source = plan["data"].build({"seed": plan["seed"]})
+    source: Source = plan["data"].build({"seed": plan["seed"], "target_kind": _target_kind(plan)})
     data = f"data '{plan['data'].name}'"
     facts = {"seed": plan["seed"], **source.facts}
     measured = metric_facts(source, facts)
@@ -91,6 +91,11 @@ def assemble(plan: Plan) -> Experiment:
     if faults:
         raise ConfigError(faults)
     return Experiment(built.task, built.device, built.seed, source, lambda: [m.build(measured) for m in plan["metrics"]], plan)
+
+
+def _target_kind(plan: Plan) -> str:
+    task_class: Any = registry.tasks.get(plan["task"].name)
+    return task_class.target_kind
 
 
 def metric_facts(source: Source, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Task(nn.Module):
     """
 
     predicts: ClassVar[frozenset[str]] = frozenset()  # words of its predictions, which metrics read
+    target_kind: ClassVar[str] = ""  # what its targets are, where that matters to the data: "class" or "number"
     parts: ClassVar[tuple[str, ...]] = ()  # submodules of the model that step on their own; () is the whole model
     default_metrics: ClassVar[tuple[str, ...]] = ()  # the first one chooses the best checkpoint
     closer_metrics: tuple[str, ...] = ()  # what `dlx eval` adds; those that miss a fact are left out
@@ -107,10 +108,17 @@ class Task(nn.Module):
 
 
 class Source(ABC):
-    """Where batches come from: a data set ignores the actor, an environment asks it."""
+    """Where batches come from: a data set ignores the actor, an environment asks it.
+
+    A constructor may ask, by name, for three facts beside `seed`: `processor`, the one that a checkpoint keeps, which is then
+    used as it is instead of fitting another; `wanted_splits`, the names of the only splits that will be asked for, so that
+    files of the others need not be there (None: all); `target_kind`, what the task answers with: "class", "number" or "".
+    """
 
     facts: Mapping[str, Any]
     processor: Processor | None = None
+    digests: Mapping[str, str] = {}  # of each split what tells its raw examples and their order from any others
+    drawn: frozenset[str] = frozenset()  # splits that are drawn from the training split's own files
     batches_per_epoch: int | None = None  # None: there are no epochs, only steps
 
     def to(self, device: torch.device) -> None:
@@ -152,6 +160,10 @@ class Processor(ABC):
     @abstractmethod
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Turn a prediction into answers in words, one a sample."""
+
+    def describe(self) -> list[str]:
+        """Say in lines what the processor reads, such as each column with its kind and its range."""
+        return []
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

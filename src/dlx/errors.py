@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,19 @@ def unknown(kind: str, word: str, choices: Sequence[str]) -> str:
     if near := nearest(str(word), choices):
         return f"unknown {kind}; {meant(near)}"
     return f"unknown {kind}; there is {', '.join(choices)}" if choices else f"unknown {kind}; none is taken here"
+
+
+def printable(text: str) -> str:
+    """Escape what would act on a terminal instead of being seen: control characters, directions of writing, lone surrogates.
+
+    Line breaks and tabs stay.
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
 
 
 def shown(value: Any) -> str:

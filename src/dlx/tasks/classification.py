@@ -29,6 +29,7 @@ class Classification(Task):
     """
 
     predicts = frozenset({"logits", "probability", "label"})
+    target_kind = "class"
     class_weights: Tensor | None
     prior: Tensor
     default_metrics = ("accuracy", "f1", "confusion_matrix")

@@ -30,6 +30,7 @@ class Regression(Task):
     """
 
     predicts = frozenset({"value"})
+    target_kind = "number"
     average: Tensor
     shift: Tensor
     scale: Tensor
