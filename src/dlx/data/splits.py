@@ -13,6 +13,17 @@ from dlx.errors import Misfit
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 SplitSeed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
+# What people call the splits, in folders, archives, columns and lists, whatever the case.
+SPLIT_WORDS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val", "development": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+def split_named(word: str) -> str | None:
+    """Return the split (train, val or test) that a word means; None where it means none."""
+    return SPLIT_WORDS.get(word.strip().lower())
 
 
 def draw(size: int, val: float, test: float, split_seed: int, labels: Sequence | None = None) -> dict[str, list[int]]:
