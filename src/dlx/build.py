@@ -77,7 +77,7 @@ def experiment(plan: Plan) -> Experiment:
 
 def assemble(plan: Plan) -> Experiment:
     """Build data, model, task and metrics; raises ConfigError with every mismatch between them."""
-    source: Source = plan["data"].build({"seed": plan["seed"], "target_kind": _target_kind(plan)})
+    source: Source = plan["data"].build({"seed": plan["seed"], "task_target": _task_target(plan)})
     data = f"data '{plan['data'].name}'"
     facts = {"seed": plan["seed"], **source.facts}
     measured = metric_facts(source, facts)
@@ -93,7 +93,7 @@ def assemble(plan: Plan) -> Experiment:
     return Experiment(built.task, built.device, built.seed, source, lambda: [m.build(measured) for m in plan["metrics"]], plan)
 
 
-def _target_kind(plan: Plan) -> str:
+def _task_target(plan: Plan) -> str:
     task_class: Any = registry.tasks.get(plan["task"].name)
     return task_class.target_kind
 

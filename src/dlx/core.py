@@ -112,7 +112,7 @@ class Source(ABC):
 
     A constructor may ask, by name, for three facts beside `seed`: `processor`, the one that a checkpoint keeps, which is then
     used as it is instead of fitting another; `wanted_splits`, the names of the only splits that will be asked for, so that
-    files of the others need not be there (None: all); `target_kind`, what the task answers with: "class", "number" or "".
+    files of the others need not be there (None: all); `task_target`, what the task answers with: "class", "number" or "".
     """
 
     facts: Mapping[str, Any]
