@@ -19,6 +19,10 @@ class Fault:
     message: str
 
 
+class Absent(Fault):
+    """A file that a config names is not there: a fault only where the file is needed."""
+
+
 class DlxError(Exception):
     """A failure that is told in one message; `code` is the exit code."""
 

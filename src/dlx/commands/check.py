@@ -102,7 +102,7 @@ def _checkpoint(built: Any, trainer: Any) -> int:
     from dlx import saver, yaml_reader
 
     config = yaml_reader.dump(built.plan.resolved())
-    facts = {"seed": built.seed, **built.source.facts}
+    facts = built.facts
     files = saver.pack(trainer, config, facts, built.source.processor)
     with tempfile.TemporaryDirectory(prefix="dlx-check-") as folder:
         kept = checkpoint.read(checkpoint.write(Path(folder) / checkpoint.step_name(trainer.step), files))

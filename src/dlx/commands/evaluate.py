@@ -13,18 +13,23 @@ from dlx.errors import UsageError
 from dlx.run import run_of
 
 
-def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
-    """Evaluate and give numbers, baseline, and the files of the pictures drawn."""
+def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -> dict[str, Any]:
+    """Evaluate and give numbers, baseline, and the files of the pictures drawn.
+
+    The checkpoint's own processor encodes; of the data only the split asked for is read, and the training split where a
+    metric compares with it. `trust` lets a checkpoint made elsewhere read and fetch what its config names.
+    """
     loaded = load(path)
     described = loaded.spec(overrides)
     from dlx import build, evaluator, weights
 
+    kept = loaded.kept({split, *(["train"] if build.reads_training(described) else [])})
     with weights.withheld():  # the checkpoint has them
-        built = build.prepare(described)
-    loaded.check_facts(dict(built.source.facts))
+        built = build.prepare(described, kept, lambda plan: loaded.approve(plan, trust))
     loaded.fill(built.task)
     if split not in built.source.splits():
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
+    kept.tell_changed(built.source, split, f"data '{built.plan['data'].name}'")
     batches = watched(built.source.evaluate(built.task, split))
     task = built.task
     found = evaluator.evaluate(
@@ -56,7 +61,7 @@ def closer(built: Any) -> Callable[[], list[Any]]:
     from dlx.errors import Misfit
 
     chosen = {metric.name for metric in built.plan["metrics"]}
-    facts = build.metric_facts(built.source, {"seed": built.seed, **built.source.facts})
+    facts = build.metric_facts(built.source, built.facts)
     names = []
     for name in built.task.closer_metrics:
         with contextlib.suppress(Misfit):

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import checkpoint, spec
+from dlx.commands.loading import Loaded
 from dlx.errors import Interrupted, UsageError, dotted
 from dlx.machine import environment
 from dlx.run import Run
 
 if TYPE_CHECKING:
+    from dlx.planning import Plan
     from dlx.trainer import Trainer
 
 # What a resumed run may change without becoming another experiment.
@@ -32,14 +34,31 @@ FREE = (
 
 
 def train(
-    config: str, overrides: list[str], *, name: str | None, resume: bool, runs: Path, quiet: bool = False
+    config: str,
+    overrides: list[str],
+    *,
+    name: str | None,
+    resume: bool,
+    runs: Path,
+    quiet: bool = False,
+    trust: bool = False,
 ) -> dict[str, Any]:
-    """Train and give a summary; raises DlxError, and Interrupted after a signal."""
+    """Train and give a summary; raises DlxError, and Interrupted after a signal.
+
+    `trust` lets a run made elsewhere, resumed by its name alone, read and fetch what its config names.
+    """
     path, described = _describe(config, overrides, name, resume, runs)
     from dlx import build, weights  # torch loads only once the config's structure is sound
 
-    filled = resume and path.exists() and checkpoint.steps(path / "checkpoints")
-    with weights.withheld() if filled else contextlib.nullcontext():
+    found = checkpoint.newest_valid(path / "checkpoints")[0] if resume and path.exists() else None
+    if found:
+        # By a config of the user's own the user has said what may be read; by a run's, its maker has.
+        earlier, trusted = Loaded(found, checkpoint.read(found)), trust or not Path(config).is_dir()
+        kept = earlier.kept()
+        with weights.withheld():  # the checkpoint has them
+            built = build.prepare(described, kept, lambda plan: _approve(plan, path, earlier, trusted))
+        kept.refuse_changed(built.source, f"data '{built.plan['data'].name}'")
+    else:
         built = build.prepare(described)
     plan = built.plan
     trainer = build.trainer(built)
@@ -49,6 +68,16 @@ def train(
     with Run.create(path.parent, path.name, exact=exact) if is_new else Run.open(path) as run:
         plan.sections["name"] = run.path.name
         return Session(run, built, trainer, is_new, quiet).run()
+
+
+def _approve(plan: Plan, run: Path, earlier: Loaded, trusted: bool) -> None:
+    """Refuse to go on with another experiment than a run's, and what a stranger's run may not ask for."""
+    from dlx.yaml_reader import parse
+
+    old, _ = parse(earlier.files["config.yaml"].decode(), str(earlier.path / "config.yaml"))
+    if changed := [key for key in differences(old, plan.resolved()) if not key.startswith(FREE)]:
+        raise UsageError(f"{run}: to resume, the experiment must stay as it was; changed: {'; '.join(changed)}")
+    earlier.approve(plan, trusted)
 
 
 def _describe(config: str, overrides: list[str], name: str | None, resume: bool, runs: Path) -> tuple[Path, spec.Spec]:
@@ -76,7 +105,7 @@ class Session:
         self.run_directory, self.trainer, self.built, self.is_new = run, trainer, built, is_new
         source = built.source
         config = built.plan.resolved()
-        facts = {"seed": built.seed, **source.facts}
+        facts = {**built.facts, "digests": dict(source.digests)}
         self.config = config
         self.saver = Saver(run.path / "checkpoints", config, facts, source.processor, trainer.keep)
         wanted = {"run": run, "quiet": quiet}
@@ -152,17 +181,9 @@ class Session:
 
     def resume(self, found: Path) -> None:
         """Go back to a checkpoint of this run."""
-        from dlx.commands.loading import Loaded
         from dlx.saver import unpack
-        from dlx.yaml_reader import parse
 
-        files = checkpoint.read(found)
-        old, _ = parse(files["config.yaml"].decode(), str(found / "config.yaml"))
-        if changed := [key for key in differences(old, self.config) if not key.startswith(FREE)]:
-            told = f"to resume, the experiment must stay as it was; changed: {'; '.join(changed)}"
-            raise UsageError(f"{self.run_directory.path}: {told}")
-        Loaded(found, files).check_facts(dict(self.saver.facts))
-        unpack(self.trainer, files)
+        unpack(self.trainer, checkpoint.read(found))
         self.saver.return_to(self.trainer, found)
         self.run_directory.truncate_metrics(self.trainer.step)
         done = self.trainer.step >= self.trainer.total_steps
