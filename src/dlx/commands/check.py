@@ -19,6 +19,7 @@ def check(config: str, overrides: list[str]) -> str:
     """Try an experiment and give a report; raises what training would raise."""
     described = spec.load(config, overrides)
     from dlx import build
+    from dlx.commands import describing
 
     built = build.prepare(described)
     trainer = build.trainer(built)
@@ -42,6 +43,8 @@ def check(config: str, overrides: list[str]) -> str:
     lines.append(f"checkpoint      {_bytes(size)}, written and read back")
     if found:
         lines.append("metrics         " + ", ".join(f"val/{name}" for name in found.scalars))
+    if columns := describing.inputs(built.source.processor):
+        lines += ["", *columns]
     return "\n".join([*lines, f"{config}: all is well"])
 
 

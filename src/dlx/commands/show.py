@@ -88,6 +88,10 @@ def show_run(path: Path) -> str:
             (path / "plots").mkdir(exist_ok=True)
             figure.savefig(path / "plots" / "curves.png")
             lines += ["", f"wrote {path / 'plots' / 'curves.png'}"]
+    from dlx.commands.describing import inputs_of_run
+
+    if columns := inputs_of_run(path):
+        lines += ["", *columns]
     return "\n".join(lines)
 
 

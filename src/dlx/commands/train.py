@@ -169,13 +169,17 @@ class Session:
             self.introduce()
 
     def introduce(self) -> None:
-        """Say in one line what is trained where."""
+        """Say in one line what is trained where, and what the columns of a table are taken for."""
+        from dlx.commands import describing
+
         model = self.built.task.model
         count = sum(p.numel() for p in model.parameters())
         trainer = self.trainer
         per_epoch = f" in epochs of {trainer.steps_per_epoch:,}" if trainer.steps_per_epoch else ""
         model, steps = f"{self.built.plan['model'].name}, {count:,} parameters", f"{trainer.total_steps:,} steps{per_epoch}"
         trainer.tell("message", f"{model}; {steps}; {self.built.device.describe()}")
+        for line in describing.inputs(self.built.source.processor):
+            trainer.tell("message", line)
         if skipped := self.saver.facts.get("skipped_count"):
             trainer.tell("message", f"{skipped:,} bad images are left out")
 

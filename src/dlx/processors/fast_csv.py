@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from dlx.errors import UsageError
-from dlx.processors.csv_text import Block
+from dlx.processors.csv_text import Block, count_lines
 from dlx.processors.rows import CELL, Row, read_blocks
 
 LARGE = 2**31 - 2  # bytes that an array of Arrow's plain strings may hold
@@ -65,11 +65,12 @@ def text_array(cells: Sequence[str]) -> pa.Array:
 
 def fill(columns: Columns, given: Iterator[Block], name: str, delimiter: str) -> None:
     """Read all rows of a file; raises UsageError with the line."""
-    for block in chain.from_iterable(map(_first_line_apart, given)):
+    pieces = chain.from_iterable(map(_first_line_apart, given))
+    for block in pieces:
         if not _quoted(block, delimiter):
             _plain(columns, block, name, delimiter)
         elif not _whole_line(columns, block, name, delimiter):  # a quoted cell may go on in the next block
-            return _by_rows(columns, chain([block], given), name, delimiter)
+            return _by_rows(columns, chain([block], pieces), name, delimiter)
     return None
 
 
@@ -78,7 +79,8 @@ def _first_line_apart(block: Block) -> list[Block]:
     end = block.content.find(b"\n") + 1
     if block.line or not end or end == len(block.content):
         return [block]
-    return [Block(block.content[:end], 0), Block(block.content[end:], 1)]
+    first = block.content[:end]
+    return [Block(first, 0), Block(block.content[end:], count_lines(first))]
 
 
 def _quoted(block: Block, delimiter: str) -> bool:

@@ -94,6 +94,8 @@ class TableProcessor(Processor):
         """Say of every column what it is, its range or its values, and how many values were missing in training."""
         told = dict(self.numeric.describe() + self.categorical.describe())
         lines = [(name, told[name]) for name in self.columns if name in told]
+        if self.input_shape is not None:  # pixels, say, which nobody reads one by one
+            lines = [(f"{len(self.columns):,} columns", f"numbers, as an input of {' x '.join(map(str, self.input_shape))}")]
         lines.append((self.target.column, f"target, {self.target.describe()}"))
         width = min(max(len(name) for name, _ in lines), 30)
         return [f"{name:<{width}}  {what}" for name, what in lines]
