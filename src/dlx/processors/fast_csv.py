@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from dlx.errors import UsageError
-from dlx.processors.csv_text import Block, count_lines
+from dlx.processors.csv_text import UTF_8, Block, count_lines
 from dlx.processors.rows import CELL, Row, read_blocks
 
 LARGE = 2**31 - 2  # bytes that an array of Arrow's plain strings may hold
@@ -115,7 +115,8 @@ def _by_rows(columns: Columns, given: Iterator[Block], name: str, delimiter: str
 
 def _plain(columns: Columns, block: Block, name: str, delimiter: str) -> None:
     """Read a block without quotes, all of whose rows end in it."""
-    lines = _lines(block, delimiter, columns.width)
+    # Arrow takes the mark that may begin a file for one at the beginning of any block.
+    lines = None if block.content.startswith(UTF_8) else _lines(block, delimiter, columns.width)
     found = None if lines is None or not len(lines) else _by_arrow(block.content, delimiter, columns.width)
     if lines is None or found is None or (found and len(found[0]) != len(lines)):
         _by_rows(columns, iter([block]), name, delimiter)
