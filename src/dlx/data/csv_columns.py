@@ -95,7 +95,8 @@ def numeric_columns(tables: Mapping[str, Cells], names: Sequence[str], missing: 
             with blame(split):
                 _refuse_mixed(cells, names[place], missing, *totals[place].tolist())
     found = [name for name, (numbers, strange) in zip(names, totals, strict=True) if numbers and not strange]
-    _refuse_commas(tables, [name for name in names if name not in set(found)], missing)
+    numeric = set(found)
+    _refuse_commas(tables, [name for name in names if name not in numeric], missing)
     return found
 
 

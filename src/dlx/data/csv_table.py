@@ -142,7 +142,8 @@ class Wishes:
         inputs = find_inputs(whole.names, goal, self.split_column, self.lists)
         answer = self._answer(goal, kind, whole, rows)
         numbers = self._numeric(inputs, tables)
-        others = [name for name in inputs if name not in set(numbers)]
+        numeric = set(numbers)
+        others = [name for name in inputs if name not in numeric]
         with blame("train"):
             values = parse(whole, numbers, self.gaps, accept_missing=missing != "error")
             fitted = NumericColumns.fit(numbers, values[rows] if len(rows) < len(whole) else values, scaling, missing)
