@@ -175,3 +175,51 @@ def test_numbers_reads_what_was_written(cells):
     found = numbers(pa.array(cells, pa.string()), GAPS)
     assert not found.strange.any()
     assert [("?" if value != value else repr(value)) for value in found.values.tolist()] == cells
+
+
+OLD = """
+{"numeric": {"names": ["age", "income"], "means": [39.0, 5.5], "indicators": [1],
+             "scaler": {"kind": "affine", "offset": [39.0, 5.5], "divisor": [15.5, 2.5]}},
+ "categorical": {"values": {"city": ["", "B", "P"]}, "encoding": "one_hot"},
+ "target": {"kind": "class", "column": "sex", "names": ["f", "m"], "strip": ""},
+ "columns": ["age", "city", "income"], "missing_values": ["?"],
+ "file_columns": ["age", "city", "income", "sex"], "delimiter": ",", "input_shape": null}
+"""
+
+
+def test_a_processor_of_an_older_checkpoint_reads_and_describes_what_it_knows():
+    made = TableProcessor.from_state(json.loads(OLD))
+    batch = made.encode([Row(["54.5", "P", "?"]), Row(["39", "", "8"])])
+    assert batch["input"].tolist() == [[1, 0, 1, 0, 0, 1], [0, 1, 0, 1, 0, 0]]
+    assert made.describe() == [
+        "age     number",
+        "city    category of 3: '', B, P",
+        "income  number",
+        "sex     target, class of 2: f, m",
+    ]
+    assert restored(made).state_dict() == made.state_dict()
+
+
+def test_a_number_of_an_older_checkpoint_is_answered_without_known_decimals():
+    state = json.loads(OLD) | {"target": {"kind": "number", "column": "price"}}
+    made = TableProcessor.from_state(state)
+    (answer,) = made.decode({"value": torch.tensor([[1234567.89]], dtype=torch.float64)})
+    assert answer == {"price": 1234567.89}
+    assert type(answer["price"]) is float
+
+
+@pytest.mark.parametrize("scaling", ["standard", "quantile", "min_max", "none"])
+def test_what_is_infinite_when_scaled_is_told_by_row_and_column(scaling):
+    made = processor(scaling)
+    if scaling == "quantile":  # it is bounded by the largest value of the training split
+        assert made.encode([Row(["1e300", "red", "1"])])["input"].isfinite().all()
+        return
+    with pytest.raises(UsageError, match=r"^row: column 'age': -1e\+300 is so far from the values of the training split"):
+        made.encode([Row(["1", "red", "-1e300"])])
+
+
+def test_statistics_that_overflow_are_told_by_column():
+    values = np.array([[1.0, 1.7e308], [2.0, -1.7e308], [3.0, 1.7e308]])
+    for scaling in ("standard", "min_max"):
+        with pytest.raises(UsageError, match="column 'b': its values are too large to be averaged and scaled"):
+            NumericColumns.fit(["a", "b"], values, scaling)

@@ -201,7 +201,7 @@ class CategoricalColumns:
         """Tell each column's name and values."""
         told = []
         for name, known in self.values.items():
-            shown = ", ".join(known[:SHOWN]) + (", ..." if len(known) > SHOWN else "")
+            shown = ", ".join(value or "''" for value in known[:SHOWN]) + (", ..." if len(known) > SHOWN else "")
             told.append((name, f"category of {len(known):,}: {shown}{_lacking(self.gaps.get(name, 0))}"))
         return told
 

@@ -17,6 +17,7 @@ from dlx.processors.rows import CELL, Row, read_blocks
 
 LARGE = 2**31 - 2  # bytes that an array of Arrow's plain strings may hold
 TOGETHER = 100_000  # cells that Python's reader gathers before they become columns
+FEWEST = 8  # rows that it gathers at least, however wide they are
 BLANKS = re.compile(rb"[ \t\x0b\x0c\x1c-\x1f\x80-\xff]")
 
 
@@ -106,7 +107,7 @@ def _by_rows(columns: Columns, given: Iterator[Block], name: str, delimiter: str
     for row in read_blocks(given, name, delimiter):
         waiting.append(row)
         count += len(row.cells)
-        if count > TOGETHER:
+        if count > TOGETHER and len(waiting) >= FEWEST:
             columns.add_rows(waiting)
             waiting, count = [], 0
     if waiting:
