@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from dlx import __version__
-from dlx.errors import DlxError, Interrupted, UsageError, shown
+from dlx.errors import DlxError, Interrupted, UsageError, brief, shown
 from dlx.spec import Typed
 
 app = typer.Typer(
@@ -95,7 +95,7 @@ def train(
     if as_json:
         typer.echo(json.dumps(result))
         return
-    numbers = "  ".join(f"{k} {v:.4f}" for k, v in result.items() if k.startswith("val/"))
+    numbers = "  ".join(f"{k} {brief(v, 4)}" for k, v in result.items() if k.startswith("val/"))
     if result["best"]:
         typer.echo(f"best at step {result['best']['step']}: {numbers}", err=True)
     typer.echo(result["run"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx.commands.loading import load
-from dlx.errors import UsageError
+from dlx.errors import UsageError, brief
 from dlx.run import run_of
 
 
@@ -94,8 +94,8 @@ def render(result: dict[str, Any], as_json: bool) -> str:
     lines = [f"{result['checkpoint']} (step {result['step']}), {split} split", f"{'':{width}}  {'model':>10}  {'baseline':>10}"]
     for name in names:
         baseline = result.get(f"baseline/{name}")
-        beside = "" if baseline is None else f"{baseline:.4f}"
-        lines.append(f"{name:{width}}  {numbers[name]:>10.4f}  {beside:>10}")
+        beside = "" if baseline is None else brief(baseline, 4)
+        lines.append(f"{name:{width}}  {brief(numbers[name], 4):>10}  {beside:>10}")
     return "\n".join(lines + table(numbers) + [f"wrote {picture}" for picture in result["pictures"]])
 
 
@@ -107,7 +107,7 @@ def table(numbers: dict[str, float]) -> list[str]:
 
     def cell(column: str, row: str) -> str:
         value = numbers.get(f"{column}/{row}", float("nan"))
-        return f"{value:.0f}" if column == "support" else f"{value:.4f}"
+        return f"{value:.0f}" if column == "support" else brief(value, 4)
 
     lines = [f"{row:{width}}" + "".join(f"  {cell(column, row):>10}" for column in columns) for row in rows]
     return ["", f"{'':{width}}" + "".join(f"  {column:>10}" for column in columns), *lines] if rows else []

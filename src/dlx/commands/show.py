@@ -10,7 +10,7 @@ from typing import Any
 
 from dlx import spec
 from dlx.commands.listing import GIVEN
-from dlx.errors import UsageError, meant, nearest
+from dlx.errors import UsageError, brief, meant, nearest
 
 
 def show(what: str, overrides: list[str]) -> str:
@@ -77,7 +77,7 @@ def show_run(path: Path) -> str:
     if status.get("reason"):
         lines.append(status["reason"])
     if best := status.get("best"):
-        lines.append(f"best val/{best['name']} {best['value']:.4f} at step {best['step']}")
+        lines.append(f"best val/{best['name']} {brief(best['value'], 4)} at step {best['step']}")
     evaluated = [row for row in rows if any(key.startswith("val/") for key in row)] or rows
     if evaluated:
         lines += ["", *_columns(_thin(evaluated, 12))]
@@ -111,4 +111,4 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
+    return str(value) if isinstance(value, int) else brief(value)

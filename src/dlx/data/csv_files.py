@@ -79,7 +79,7 @@ def read_table(file: str, written: Format, like: CsvTable | None = None, known: 
     unnamed = known if known and not has_header and len(known) == len(first) else [f"column_{i}" for i in range(len(first))]
     columns = written.names or (first if has_header else unnamed)
     wanted = "`columns` names" if written.names else "the header has" if has_header else "the first row has"
-    _check_widths(cells, len(columns), has_header, wanted, separator_hint(rows, written.delimiter))
+    _check_widths(cells, len(columns), has_header, wanted, _hint(rows, written))
     if not len(cells := cells.below(int(has_header))):
         raise UsageError(f"{file}: has a header but no rows")
     _check_names(columns, cells.file)
@@ -93,9 +93,14 @@ def _has_header(cells: Cells, rows: Sequence[Row], written: Format, like: CsvTab
     if found is None and like is not None:
         return like.has_header
     if found is None:
-        hint = separator_hint(rows, written.delimiter) or "; set `header` to true or false"
+        hint = _hint(rows, written) or "; set `header` to true or false"
         raise UsageError(f"{cells.file}: it is not clear whether the first row is a header{hint}")
     return found
+
+
+def _hint(rows: Sequence[Row], written: Format) -> str:
+    hint = separator_hint(rows, written.delimiter)
+    return hint and f"{hint} (set `delimiter`)"
 
 
 def _check_widths(cells: Cells, width: int, has_header: bool, wanted: str, hint: str) -> None:

@@ -23,7 +23,7 @@ def separator_hint(rows: Sequence[Row], delimiter: str) -> str:
     for other, name in SEPARATORS.items():
         counts = {line.count(other) for line in lines}
         if other != delimiter and len(counts) == 1 and counts != {0}:
-            return f"; its cells look separated by {name} (set `delimiter`)"
+            return f"; its cells look separated by {name}"
     return ""
 
 
