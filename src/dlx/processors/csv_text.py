@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -66,14 +65,6 @@ def blocks(file: str, wait: bool = True) -> Iterator[Block]:
                 yield from _blocks(_Raw(stream), name, wait)
     except (EOFError, OSError, zlib.error) as error:
         raise UsageError(f"{name}: cannot be read: {error}") from None
-
-
-def is_stream(file: str) -> bool:
-    """Return whether a name stands for what can be read only once, such as standard input or a pipe."""
-    try:
-        return file == "-" or not (stat.S_ISREG(mode := os.stat(file).st_mode) or stat.S_ISDIR(mode))
-    except OSError:
-        return False
 
 
 def _blocks(raw: _Raw, name: str, wait: bool) -> Iterator[Block]:
