@@ -112,7 +112,8 @@ class NumberTarget:
     @classmethod
     def fit(cls, column: str, written: Sequence[str]) -> NumberTarget:
         """Find the decimals of the training split's targets: as many as are written, or six digits of the deviation."""
-        spread = float(np.std([float(text) for text in written]))
+        with np.errstate(over="ignore", invalid="ignore"):  # targets that large are refused by name when they are averaged
+            spread = float(np.std([float(text) for text in written]))
         needed = DIGITS - 1 - math.floor(math.log10(spread)) if spread and math.isfinite(spread) else 0
         return cls(column, min(max(needed, *map(_decimals, written), 0), DECIMALS))
 
