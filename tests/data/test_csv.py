@@ -2,7 +2,6 @@ import gzip
 import json
 import logging
 import os
-import time
 
 import numpy as np
 import pytest
@@ -259,7 +258,6 @@ def test_adult(encoding):
         "age workclass fnlwgt education education-num marital-status occupation relationship race sex "
         "capital-gain capital-loss hours-per-week native-country income"
     )
-    started = time.perf_counter()
     data = build(
         train=os.path.join(folder, "adult-train.csv.gz"),
         test=os.path.join(folder, "adult-test.csv.gz"),
@@ -269,7 +267,6 @@ def test_adult(encoding):
         categorical_encoding=encoding,
         scaling="quantile",
     )
-    assert time.perf_counter() - started < 20
     assert data.facts["class_names"] == ["<=50K", ">50K"]
     assert data.data["test"]["target"].bincount().tolist() == [12435, 3846]
     both = data.data["train"]["target"].bincount() + data.data["val"]["target"].bincount()
