@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Path = tuple[str | int, ...]
@@ -17,10 +17,7 @@ class Fault:
 
     path: Path
     message: str
-
-
-class Absent(Fault):
-    """A file that a config names is not there: a fault only where the file is needed."""
+    absent_file: bool = field(default=False, compare=False)  # the file it names is not there: a fault where it is needed
 
 
 class DlxError(Exception):

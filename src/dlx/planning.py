@@ -8,7 +8,7 @@ from typing import Any
 
 from dlx import registry
 from dlx.device import Device
-from dlx.errors import Absent, ConfigError, Fault, Misfit, Path, meant, nearest, unknown, with_article
+from dlx.errors import ConfigError, Fault, Misfit, Path, meant, nearest, unknown, with_article
 from dlx.optimizers import groups
 from dlx.registry import Registry
 from dlx.schedules import curves
@@ -107,7 +107,7 @@ class Planner:
         wanted = kind.signatures[given["name"]]
         both = Signature(wanted.facts, {**wanted.choices, **options.choices})
         checked, faults = check(both, choices, path)
-        self.faults += [_with_name(f, path, both) for f in faults if self.needs_files or not isinstance(f, Absent)]
+        self.faults += [_with_name(f, path, both) for f in faults if self.needs_files or not f.absent_file]
         return Component(kind, given["name"], checked, path)
 
     def _nameless(self, kind: Registry, given: Any, path: Path, options: Signature) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
-from dlx.errors import Absent, Fault, Path, meant, nearest, shown, unknown
+from dlx.errors import Fault, Path, meant, nearest, shown, unknown
 
 REQUIRED = inspect.Parameter.empty
 
@@ -60,7 +60,7 @@ class ExistingPath(AnyPath):
 
     def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
         full, faults = super().check(value, path)
-        return full, faults or ([] if os.path.exists(full) else [Absent(path, f"no file or folder {full}")])
+        return full, faults or ([] if os.path.exists(full) else [Fault(path, f"no file or folder {full}", True)])
 
 
 class Network(Request):
