@@ -54,7 +54,8 @@ class Watch:
         elif event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
             self.look(event, arguments[0], bool(arguments[2] & WRITING))
         elif event in CHANGING:
-            for path in arguments[: 2 if event in ("os.rename", "os.link") else 1]:
+            paths = arguments[1:2] if event == "os.symlink" else arguments[: 2 if event in ("os.rename", "os.link") else 1]
+            for path in paths:
                 self.look(event, path, True)
 
     def look(self, event: str, path: Any, writes: bool) -> None:

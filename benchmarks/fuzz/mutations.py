@@ -105,8 +105,8 @@ def edit_json(draw: random.Random, content: bytes) -> bytes:
     """Change one to three values or keys of a JSON document."""
     document = [json.loads(content)]
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
-        holder, key = draw.choice(list(_places(document)))
-        _edit(draw, holder, key)
+        if places := _places(document):
+            _edit(draw, *draw.choice(places))
     return json.dumps(document[0] if document else None).encode()
 
 

@@ -36,10 +36,9 @@ class Trial:
 
     def __init__(self, name: str, work: Path, seed: int, seconds: float) -> None:
         module, _, kind = READERS[name].partition(".")
+        seeds = Path(tempfile.mkdtemp(dir=work / "seeds"))
         self.scratch, self.current = work / "scratch", work / "current"
-        self.reader: Reader = getattr(importlib.import_module(f"fuzz.{module}"), kind)(
-            Path(tempfile.mkdtemp(dir=work / "seeds"))
-        )
+        self.reader: Reader = getattr(importlib.import_module(f"fuzz.{module}"), kind)(seeds)
         self.name, self.seed, self.seconds, self.kinds = name, seed, seconds, set[str]()
         self.see_good()
         self.watch = Watch([self.scratch, work / "home"], work / "neighbour" / "secret")
