@@ -6,15 +6,14 @@ import errno
 import json
 import logging
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from dlx import __version__
+from dlx.commands.rows import Rows
 from dlx.errors import DlxError, Interrupted, UsageError, printable, shown
 from dlx.spec import Typed
 
@@ -56,26 +55,6 @@ def _give(data: str) -> None:
 class _Escaping(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
-
-
-class Rows(TyperCommand):
-    """A command whose arguments may be rows that begin with a negative number or a dash, such as -1.2,0.8."""
-
-    ROW = re.compile(r"-[\d.,].*|-(inf|nan)\b.*|-[^-].*,.*", re.DOTALL | re.IGNORECASE)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the arguments behind `--`, where nothing is taken for an option."""
-        valued = {o for p in self.params if p.param_type_name == "option" and not p.is_flag for o in p.opts}  # type: ignore[attr-defined]
-        options, others, left = list[str](), list[str](), list(args)
-        while left and (word := left.pop(0)) != "--":
-            if not word.startswith("-") or word == "-" or self.ROW.fullmatch(word):
-                others.append(word)
-                continue
-            options.append(word)
-            if word in valued and not left:
-                return super().parse_args(ctx, options)  # which tells that the value is missing
-            options += [left.pop(0)] if word in valued else []
-        return super().parse_args(ctx, [*options, "--", *others, *left])
 
 
 def _version(value: bool) -> None:

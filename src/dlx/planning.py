@@ -8,7 +8,7 @@ from typing import Any
 
 from dlx import registry
 from dlx.device import Device
-from dlx.errors import ConfigError, Fault, Misfit, Path, meant, nearest, unknown, with_article
+from dlx.errors import ConfigError, Fault, Misfit, Path, limited, meant, nearest, unknown, with_article
 from dlx.optimizers import groups
 from dlx.registry import Registry
 from dlx.schedules import curves
@@ -106,12 +106,8 @@ class Planner:
         if isinstance(given, dict):
             keys = list(dict.fromkeys(key for name in kind.names() for key in kind.signatures[name].choices))
             known = ["name", *keys, *options.choices]
-            for key in given:
-                if key in kind:
-                    self.faults.append(Fault((*path, key), f"unknown key; write {{name: {key}, ...}}"))
-                elif key not in known:
-                    near = meant(nearest(key, known)) or f"no {kind.kind} takes it"
-                    self.faults.append(Fault((*path, key), f"unknown key; {near}"))
+            strange = [key for key in given if key not in known]
+            self.faults += limited(path, (Fault((*path, key), _stray(kind, key, known)) for key in strange), len(strange))
         here = (*path, "name") if isinstance(given, dict) and "name" in given else path
         self.faults.append(Fault(here, f"wants the name of {with_article(kind.kind)}: {', '.join(kind.names())}"))
 
@@ -146,6 +142,12 @@ class Planner:
         checked, faults = check(wanted, {"name": value} if isinstance(value, str) else value, (section,))
         self.faults += faults
         return checked
+
+
+def _stray(kind: Registry, key: str, known: list[str]) -> str:
+    if key in kind:
+        return f"unknown key; write {{name: {key}, ...}}"
+    return f"unknown key; {meant(nearest(key, known)) or f'no {kind.kind} takes it'}"
 
 
 def _is_same(one: Component, other: Component | None) -> bool:
