@@ -38,9 +38,10 @@ ALLOWED = {
     "pictures": set(),
     "waiting": {"core"},
     "ema": set(),
-    "evaluator": {"core", "device"},
+    "evaluator": {"core", "device", "errors"},
+    "rehearsal": {"core", "device", "errors", "evaluator"},
     "step": {"core", "device", "errors"},
-    "trainer": {"core", "device", "ema", "errors", "evaluator", "step", "waiting"},
+    "trainer": {"core", "device", "ema", "errors", "evaluator", "rehearsal", "step", "waiting"},
     "saver": {"checkpoint", "core", "seal", "snapshot", "trainer", "yaml_reader", "errors", "run"},
     "build": {
         *(

@@ -47,6 +47,15 @@ def dlx(monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def forgotten():
+    """Forget the models of plugins."""
+    from dlx.registry import models
+
+    with models.scratch():
+        yield
+
+
 # What must not cost an import of torch.
 
 
@@ -326,6 +335,7 @@ def test_train_gives_its_result_as_json(dlx):
     assert "val/accuracy" in json.loads(out)
 
 
+@pytest.mark.usefixtures("forgotten")
 def test_a_model_of_a_plugin_trains(dlx):
     Path("mine.py").write_text(
         textwrap.dedent('''
@@ -349,10 +359,3 @@ def test_a_model_of_a_plugin_trains(dlx):
     assert (code, out) == (0, "runs/iris\n")
     _, _, err = dlx("train", "iris.yaml", "model={name: my_linear, bia: false}")
     assert "model.bia: unknown key; did you mean 'bias'?" in err
-    forget("my_linear")
-
-
-def forget(name: str) -> None:
-    from dlx.registry import models
-
-    del models.entries[name], models.signatures[name]

@@ -17,10 +17,10 @@ class Demanding(Metric):
 
 
 @pytest.fixture
-def demanding(monkeypatch):
-    monkeypatch.setattr(registry.metrics, "entries", dict(registry.metrics.entries))
-    monkeypatch.setattr(registry.metrics, "signatures", dict(registry.metrics.signatures))
-    registry.metrics.adopt("demanding", Demanding)
+def demanding():
+    with registry.metrics.scratch() as metrics:
+        metrics.adopt("demanding", Demanding)
+        yield
 
 
 def test_a_metric_without_its_required_choice_is_one_fault_beside_those_of_the_others(demanding):

@@ -1,3 +1,4 @@
+import contextlib
 import inspect
 import itertools
 import re
@@ -180,6 +181,16 @@ def test_an_unknown_name_is_told_with_the_nearest(things):
         things.get("bilt")
 
 
+def test_what_is_entered_in_a_scratch_is_forgotten_and_nothing_else():
+    before = registry.metrics.names()
+    with registry.metrics.scratch() as metrics:
+        metrics.adopt("passing", build)
+        assert "passing" in registry.metrics
+    assert registry.metrics.names() == before
+    assert "passing" not in registry.metrics.signatures
+    assert "sliced_wasserstein" in before
+
+
 # Nearest words.
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_"
@@ -248,10 +259,10 @@ class Model(nn.Linear):
 
 @pytest.fixture
 def forgotten():
-    yield
-    for known in REGISTRIES.values():
-        for name in [n for n, c in known.entries.items() if getattr(c, "__module__", "").startswith("dlx_plugin_")]:
-            del known.entries[name], known.signatures[name]
+    with contextlib.ExitStack() as stack:
+        for known in REGISTRIES.values():
+            stack.enter_context(known.scratch())
+        yield
 
 
 @pytest.mark.usefixtures("forgotten")

@@ -8,12 +8,13 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dlx import __version__
-from dlx.errors import DlxError, Interrupted, UsageError, brief, shown
+from dlx.commands.rows import Rows
+from dlx.errors import DlxError, Interrupted, UsageError, brief, printable, shown
 from dlx.spec import Typed
 
 app = typer.Typer(
@@ -41,6 +42,24 @@ Trust = Annotated[
 Plugin = Annotated[list[str] | None, typer.Option("--plugin", metavar="FILE", help="Python file with components of your own.")]
 
 
+_Mistyped: Any = typer.BadParameter.__mro__[2]  # the base of typer's own faults, which is at different places in its versions
+
+
+def _say(text: str, err: bool = False) -> None:
+    """Write a text for people: what would act on a terminal is escaped here and nowhere else."""
+    typer.echo(printable(text), err=err)
+
+
+def _give(data: str) -> None:
+    """Write data for machines, byte for byte."""
+    typer.echo(data)
+
+
+class _Escaping(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"dlx {__version__}")
@@ -58,7 +77,9 @@ def _prepare(plugins: list[str] | None) -> None:
     """Let what components have to say reach stderr, and load the user's own."""
     log = logging.getLogger("dlx")
     if not log.handlers:
-        log.addHandler(logging.StreamHandler())
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Escaping())
+        log.addHandler(handler)
         log.setLevel(logging.INFO)
     for file in plugins or []:
         from dlx.registry import load_plugin
@@ -93,12 +114,12 @@ def train(
         overrides = [*(overrides or []), Typed(f"name={json.dumps(name)}", f"--name {name}")]
     result = run(config, _with(overrides, device, seed), name=name, resume=resume, runs=runs, quiet=as_json, trust=trust)
     if as_json:
-        typer.echo(json.dumps(result))
+        _give(json.dumps(result))
         return
     numbers = "  ".join(f"{k} {brief(v, 4)}" for k, v in result.items() if k.startswith("val/"))
     if result["best"]:
-        typer.echo(f"best at step {result['best']['step']}: {numbers}", err=True)
-    typer.echo(result["run"])
+        _say(f"best at step {result['best']['step']}: {numbers}", err=True)
+    _say(result["run"])
 
 
 @app.command("eval")
@@ -115,10 +136,11 @@ def evaluate(
     _prepare(plugin)
     from dlx.commands import evaluate as command
 
-    typer.echo(command.render(command.evaluate(path, _with(overrides, device), split, trust), as_json))
+    result = command.evaluate(path, _with(overrides, device), split, trust)
+    (_give if as_json else _say)(command.render(result, as_json))
 
 
-@app.command()
+@app.command(cls=Rows)
 def predict(
     path: Checkpoint,
     inputs: Annotated[
@@ -159,7 +181,7 @@ def predict(
 
         rows = generate(path, _with(None, device), count, label, seed, output)
     for line in command.render(rows, as_json):
-        typer.echo(line)
+        _give(line)
 
 
 def _refuse_stray(inputs: list[str] | None, label: str | None, output: Path | None, explain: bool) -> None:
@@ -174,11 +196,11 @@ def _refuse_stray(inputs: list[str] | None, label: str | None, output: Path | No
 
 @app.command()
 def check(config: Config, overrides: Overrides = None, device: Device = None, plugin: Plugin = None) -> None:
-    """Try an experiment in small: a step, every metric, a checkpoint, a table of layers."""
+    """Try an experiment in small: steps, metrics, a checkpoint."""
     _prepare(plugin)
     from dlx.commands.check import check as run
 
-    typer.echo(run(config, _with(overrides, device)))
+    _say(run(config, _with(overrides, device)))
 
 
 @app.command()
@@ -187,11 +209,11 @@ def show(
     overrides: Overrides = None,
     plugin: Plugin = None,
 ) -> None:
-    """Tell about a component, a config with its defaults, or a run."""
+    """Tell about a component, a config or a run."""
     _prepare(plugin)
     from dlx.commands.show import show as run
 
-    typer.echo(run(what, overrides or []))
+    _say(run(what, overrides or []))
 
 
 def _list(kind: str, as_json: bool, plugin: list[str] | None) -> None:
@@ -199,7 +221,7 @@ def _list(kind: str, as_json: bool, plugin: list[str] | None) -> None:
     from dlx.commands.listing import listing, render
 
     rows = listing(kind)
-    typer.echo(json.dumps(rows) if as_json else render(rows))
+    (_give if as_json else _say)(json.dumps(rows) if as_json else render(rows))
 
 
 @app.command("list-models")
@@ -226,19 +248,23 @@ def schema(plugin: Plugin = None) -> None:
     _prepare(plugin)
     from dlx.commands.schema import schema as describe
 
-    typer.echo(json.dumps(describe(), indent=1))
+    _give(json.dumps(describe(), indent=1))
 
 
 def main() -> None:
     """Run the command line; a failure is one message and its exit code."""
     try:
-        code = app(standalone_mode=True)
+        code = app(standalone_mode=False)
     except DlxError as error:
-        typer.echo(str(error), err=True)
+        _say(str(error), err=True)
         code = error.code
+    except _Mistyped as error:
+        error.message = printable(error.message)
+        error.show()
+        code = error.exit_code
     except Interrupted as error:
         code = 128 + error.signal
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:  # the reader of our output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -246,6 +272,6 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:  # every other reason a path is no file pathlib answers itself
             raise
-        typer.echo(f"{shown(error.filename)}: {error.strerror}", err=True)
+        _say(f"{shown(error.filename)}: {error.strerror}", err=True)
         code = 2
     sys.exit(code)

@@ -121,6 +121,7 @@ class Source(ABC):
     digests: Mapping[str, str] = {}  # of each split what tells its raw examples and their order from any others
     drawn: frozenset[str] = frozenset()  # splits that are drawn from the training split's own files
     batches_per_epoch: int | None = None  # None: there are no epochs, only steps
+    batch_sizes: tuple[int, ...] = ()  # of training: the usual one, then that of an epoch's last batch if it is smaller
 
     def to(self, device: torch.device) -> None:
         """Hear where batches will be used."""
@@ -198,6 +199,10 @@ class Metric(ABC):
     def compute(self) -> dict[str, float]:
         """Tell the numbers; the first is the metric's main one."""
 
+    def undefined(self) -> str:
+        """Say why a number is NaN, where the targets seen make it so whatever the answers are; "" where answers may mend it."""
+        return ""
+
     def baseline(self) -> dict[str, float]:
         """Tell the numbers of an honest baseline, where no answer of the task gives them."""
         return {}
@@ -227,6 +232,8 @@ class Schedule:
 
 class Logger:
     """Where numbers and pictures go; every method may be left as it is."""
+
+    always: ClassVar[bool] = False  # whether every run has it, so that no config may name it once more
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Take the numbers of one step, named `train/loss`, `val/accuracy`, ..."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 Path = tuple[str | int, ...]
+MAX_TOLD = 50  # faults of one kind in one place; the others are counted
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,12 @@ class Fault:
     path: Path
     message: str
     absent_file: bool = field(default=False, compare=False)  # the file it names is not there: a fault where it is needed
+
+
+def limited(path: Path, faults: Iterator[Fault], count: int) -> list[Fault]:
+    """Give the first of `count` faults, which are found one by one, and say how many more there are."""
+    more = [Fault(path, f"and {count - MAX_TOLD:,} more of this kind")] if count > MAX_TOLD else []
+    return [*itertools.islice(faults, MAX_TOLD), *more]
 
 
 class DlxError(Exception):

@@ -43,7 +43,7 @@ class CachedFeatures(Source):
         self.source, self.model, self.device = source, model, device
         self.facts: Mapping[str, Any] = source.facts
         self.processor: Processor | None = source.processor
-        self.batches_per_epoch = source.batches_per_epoch
+        self.batches_per_epoch, self.batch_sizes = source.batches_per_epoch, source.batch_sizes
         self.kept: dict[str, Kept] = {}
         self.first: dict[str, Batch] = {}  # of each split its first batch, which rehearsals look at more than once
         self.between: Callable[[], None] = lambda: None  # called between the batches of a first pass, which may be long

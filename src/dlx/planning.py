@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dlx import registry
 from dlx.device import Device
-from dlx.errors import ConfigError, Fault, Misfit, Path, meant, nearest, unknown, with_article
+from dlx.errors import ConfigError, Fault, Misfit, Path, limited, meant, nearest, unknown, with_article
 from dlx.optimizers import groups
 from dlx.registry import Registry
 from dlx.schedules import curves
@@ -115,12 +115,8 @@ class Planner:
         if isinstance(given, dict):
             keys = list(dict.fromkeys(key for name in kind.names() for key in kind.signatures[name].choices))
             known = ["name", *keys, *options.choices]
-            for key in given:
-                if key in kind:
-                    self.faults.append(Fault((*path, key), f"unknown key; write {{name: {key}, ...}}"))
-                elif key not in known:
-                    near = meant(nearest(key, known)) or f"no {kind.kind} takes it"
-                    self.faults.append(Fault((*path, key), f"unknown key; {near}"))
+            strange = [key for key in given if key not in known]
+            self.faults += limited(path, (Fault((*path, key), _stray(kind, key, known)) for key in strange), len(strange))
         here = (*path, "name") if isinstance(given, dict) and "name" in given else path
         self.faults.append(Fault(here, f"wants the name of {with_article(kind.kind)}: {', '.join(kind.names())}"))
 
@@ -140,7 +136,14 @@ class Planner:
     def components(self, kind: Registry, section: str, default: list[str] | None) -> list[Component | None] | None:
         """Check a list of components; None stays None."""
         values = self.values.get(section, default)
-        return None if values is None else [self.component(kind, v, (section, i)) for i, v in enumerate(values)]
+        if values is None:
+            return None
+        found = [self.component(kind, v, (section, i)) for i, v in enumerate(values)]
+        for number, one in enumerate(found):
+            same = [f"{section}[{i}]" for i, other in enumerate(found[:number]) if one and _is_same(one, other)]
+            if one and same:
+                self.faults.append(Fault(one.path, f"'{one.name}' stands twice with the same settings, first as {same[0]}"))
+        return found
 
     def settings(self, section: str, wanted: Signature) -> dict[str, Any]:
         """Check a section without a name, such as `trainer`."""
@@ -148,6 +151,16 @@ class Planner:
         checked, faults = check(wanted, {"name": value} if isinstance(value, str) else value, (section,))
         self.faults += faults
         return checked
+
+
+def _stray(kind: Registry, key: str, known: list[str]) -> str:
+    if key in kind:
+        return f"unknown key; write {{name: {key}, ...}}"
+    return f"unknown key; {meant(nearest(key, known)) or f'no {kind.kind} takes it'}"
+
+
+def _is_same(one: Component, other: Component | None) -> bool:
+    return other is not None and (one.name, one.choices) == (other.name, other.choices)
 
 
 def _with_name(fault: Fault, path: Path, wanted: Signature) -> Fault:
@@ -188,6 +201,7 @@ def draft(spec: Spec, inference: bool = False, needs_files: bool = True) -> tupl
         sections["loggers"] = planner.components(registry.loggers, "loggers", [])
         if sections["epochs"] is None and sections["steps"] is None:
             planner.faults.append(Fault((), "epochs: is missing: say how long to train, in epochs or in steps"))
+        _check_loggers(planner, sections["loggers"])
         _check_groups(planner, sections["optimizer"])
         _check_parts(planner, sections)
     if not inference and sections["metrics"] is None and sections["task"]:
@@ -212,6 +226,12 @@ def _check_parts(planner: Planner, sections: Mapping[str, Any]) -> None:
                 planner.faults.append(Fault((section, part), hint))
         if given and (missing := [part for part in wanted if part not in given]):
             planner.faults.append(Fault((section,), f"gives nothing for the part '{missing[0]}'"))
+
+
+def _check_loggers(planner: Planner, loggers: Iterable[Component | None]) -> None:
+    for component in filter(None, loggers):
+        if registry.loggers.get(component.name).always:  # type: ignore[attr-defined]
+            planner.faults.append(Fault(component.path, f"every run has the logger '{component.name}' already; leave it out"))
 
 
 def _check_groups(planner: Planner, optimizers: Mapping[str, Component | None]) -> None:

@@ -10,9 +10,10 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from dlx.errors import DlxError, Misfit, Path, UsageError, unknown
 from dlx.signatures import REQUIRED, Signature, signature
@@ -49,6 +50,16 @@ class Registry:
                 importlib.import_module(f"{self.package}.{module}")
             load_entry_points()
         return sorted(self.entries)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Self]:
+        """Give the registry for a while in which what is entered is forgotten at the end, as tests want it."""
+        self.names()  # all of dlx's own first: a module is imported once, and what it entered meanwhile would be lost
+        kept = dict(self.entries), dict(self.signatures)
+        try:
+            yield self
+        finally:
+            self.entries, self.signatures = kept
 
     def modules(self) -> list[str]:
         """List the modules of the registry's folder."""

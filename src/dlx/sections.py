@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dlx.errors import Fault, Path, nearest, shown, unknown
+from dlx.errors import Fault, Path, limited, nearest, shown, unknown
 
 # Sections and what each may be written as. The components' own keys are checked against their signatures.
 SECTIONS: dict[str, tuple[type, ...]] = {
@@ -44,11 +44,10 @@ INNER = {
 
 def structure(values: dict[str, Any]) -> list[Fault]:
     """Find unknown sections, missing ones, and sections of the wrong kind."""
-    faults = []
+    strange = [key for key in values if key not in SECTIONS]
+    faults = limited((), (Fault((key,), _unknown_section(key)) for key in strange), len(strange))
     for key, value in values.items():
-        if key not in SECTIONS:
-            faults.append(Fault((key,), _unknown_section(key)))
-        elif not isinstance(value, SECTIONS[key]) or isinstance(value, bool):
+        if key in SECTIONS and (not isinstance(value, SECTIONS[key]) or isinstance(value, bool)):
             wanted = " or ".join(WORDS[kind] for kind in SECTIONS[key])
             faults.append(Fault((key,), f"wants {wanted}, not {shown(value)}"))
     faults += [Fault((key,), "is missing: every experiment names it") for key in REQUIRED if key not in values]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
-from dlx.errors import Fault, Path, meant, nearest, shown, unknown
+from dlx.errors import Fault, Path, limited, meant, nearest, shown, unknown
 
 REQUIRED = inspect.Parameter.empty
 
@@ -127,7 +127,9 @@ def markers(annotation: Any) -> list[Any]:
 
 def check(wanted: Signature, given: Mapping[str, Any], path: Path = ()) -> tuple[dict[str, Any], list[Fault]]:
     """Hold a mapping against the choices of a signature: the values with all defaults, and the faults."""
-    faults = [Fault((*path, key), unknown("key", key, list(wanted.choices))) for key in given if key not in wanted.choices]
+    strange = [key for key in given if key not in wanted.choices]
+    told = (Fault((*path, key), unknown("key", key, list(wanted.choices))) for key in strange)
+    faults = limited(path, told, len(strange))
     values = {}
     for name, parameter in wanted.choices.items():
         if name in given:

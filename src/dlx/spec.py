@@ -91,27 +91,33 @@ def _mapping(values: Any, place: str) -> dict[str, Any]:
 def merge(base: Spec, child: Spec) -> Spec:
     """Lay a config over the one it extends: mappings merge, all else replaces, another name starts afresh."""
     merged = Spec(copy.deepcopy(base.values), dict(base.places), child.file, [*base.told, *child.told])
+    replaced: set[Path] = set()
+    _merge(merged, merged.values, child, child.values, (), replaced)
+    kept = {p: place for p, place in merged.places.items() if not _within(p, replaced)}
+    merged.places = kept | {p: place for p, place in child.places.items() if _within(p, replaced)}
     merged.places[()] = child.place(())
-    _merge(merged, child, child.values, ())
     return merged
 
 
-def _merge(merged: Spec, child: Spec, values: dict[str, Any], path: Path) -> None:
+def _merge(merged: Spec, inside: dict[str, Any], child: Spec, values: dict[str, Any], path: Path, replaced: set[Path]) -> None:
+    """Lay values over those inside a mapping, and note the paths where all below is the child's."""
     for key, value in values.items():
-        here = (*path, key)
-        old = look_up(merged.values, here)
+        here, old = (*path, key), inside.get(key)
         if isinstance(value, dict) and isinstance(old, str) and has_short_form(here) and value.get("name", old) == old:
             # `task: x` below, `task: {more: 1}` here: the same component, written long
-            old, place = {"name": old}, merged.place(here)
-            place_value(merged, here, old, place)
-            merged.places[(*here, "name")] = place
+            old = inside[key] = {"name": old}
+            merged.places[(*here, "name")] = merged.place(here)
         if isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name"):
             if here in child.places:
                 merged.places[here] = child.places[here]
-            _merge(merged, child, value, here)
+            _merge(merged, old, child, value, here, replaced)
         else:
-            place_value(merged, here, copy.deepcopy(value), "")
-            merged.places |= {p: place for p, place in child.places.items() if p[: len(here)] == here}
+            inside[key] = copy.deepcopy(value)
+            replaced.add(here)
+
+
+def _within(path: Path, roots: set[Path]) -> bool:
+    return any(path[:end] in roots for end in range(1, len(path) + 1))
 
 
 def override(spec: Spec, text: str) -> None:

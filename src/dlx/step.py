@@ -16,6 +16,7 @@ from dlx.core import Batch, Loss, Task
 from dlx.device import Device
 from dlx.errors import DlxError
 
+TAKEN = ("loss", "gradient_norm", "lr", "waiting")  # names of the log's own numbers of training
 Totals = dict[str, list[float]]  # name -> [sum over the items, number of items]
 
 
@@ -33,6 +34,7 @@ class Stepper:
         self.one = torch.ones(1, device=device.device)
         self.steps = {part: _bare_step(optimizer) for part, optimizer in optimizers.items()}
         self.plain = device.precision == "float32"
+        self.part_of: dict[str, str] = {}  # of each further number of a loss, the part whose loss gives it
 
     def __call__(self, group: Sequence[Batch], totals: Totals) -> None:
         """Step once for every loss that the batches yield; the k-th losses of all batches are one sum."""
@@ -101,7 +103,15 @@ class Stepper:
         _add(totals, f"loss/{loss.part}" if loss.part else "loss", value, weight)
         if loss.scalars:
             for name, number in loss.scalars.items():
+                self.refuse_taken(name, loss.part)
                 _add(totals, name, float(number), weight)
+
+    def refuse_taken(self, name: str, part: str) -> None:
+        """Raise DlxError where a loss's further number has the name of another one: both would be added up as one."""
+        if self.part_of.setdefault(name, part) != part:
+            raise DlxError(f"the losses of '{self.part_of[name]}' and '{part}' both give a number '{name}'; rename one")
+        if name.partition("/")[0] in TAKEN:
+            raise DlxError(f"the task gives a number '{name}' beside its loss, a name that the log has for its own; rename it")
 
 
 def _bare_step(optimizer: Optimizer) -> Callable[[], Any]:

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch.optim import Optimizer
 
+from dlx import rehearsal
 from dlx.core import Batch, Logger, Schedule, Source, Task, to_device
 from dlx.device import Device
 from dlx.ema import MovingAverage
-from dlx.errors import DlxError, Interrupted, Misfit, nearest
+from dlx.errors import DlxError, Interrupted, Misfit
 from dlx.evaluator import Evaluation, MakeMetrics, evaluate, evaluating
 from dlx.step import NonFinite, Stepper, Totals
 from dlx.waiting import SPAN, Waiting
@@ -107,14 +108,18 @@ class Trainer:
         """Yield the micro-batches of every step left; no step reaches over the end of an epoch."""
         while self.step < self.total_steps:
             before = self.step
-            enter_epoch: Any = getattr(self.task.model, "enter_epoch", None)  # a model may thaw at an epoch
-            if self.steps_per_epoch and enter_epoch:
-                enter_epoch(self.step // self.steps_per_epoch)
+            self.enter_epoch(self.step)
             batches = iter(self.source.train(self.task))
             while self.step < self.total_steps and (group := self.waiting.take(batches, self.accumulate)):
                 yield [to_device(batch, self.device.device) for batch in group]
             if self.step == before:
                 raise DlxError("the data source yields no training batch")
+
+    def enter_epoch(self, step: int) -> None:
+        """Tell the model which epoch a step belongs to: it may thaw at one."""
+        enter: Any = getattr(self.task.model, "enter_epoch", None)
+        if self.steps_per_epoch and enter:
+            enter(step // self.steps_per_epoch)
 
     def descend(self, group: list[Batch]) -> None:
         """Take one step; a failure names its number."""
@@ -186,26 +191,27 @@ class Trainer:
         return better
 
     def rehearse(self) -> None:
-        """Run one evaluation batch with every metric: what would fail after an epoch fails now."""
+        """Try on few samples what training does: one evaluation batch with every metric, and the smallest training batches."""
         split = "val" if "val" in self.source.splits() else "train"
         with evaluating(self.task, self.device, self.seed), self.device.autocast():
             batch = next(iter(self.source.evaluate(self.task, split)), None)
             if batch is not None:
                 self.task.verify(to_device(batch, self.device.device))
         if split == "val":
-            found = self.validate(1)
-            self.monitor = self.monitor or next((n for n in found.scalars if n != "loss"), "loss")
-            if not found.scalars:
-                raise Misfit("gives no number to choose the best checkpoint by; name a metric", ("metrics",))
-            if self.monitor not in found.scalars:
-                near = nearest(self.monitor, found.scalars)
-                hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(found.scalars)}"
-                raise Misfit(f"no number '{self.monitor}'; {hint}", ("trainer", "monitor"))
-            self.higher_is_better = found.higher_is_better[self.monitor]
+            self.monitor, self.higher_is_better = rehearsal.monitored(self.validate, self.monitor)
         elif self.monitor or self.early_stopping:
             key = "monitor" if self.monitor else "early_stopping"
             raise Misfit("needs a validation split, and the data has none", ("trainer", key))
+        self.rehearse_small_batches()
         self.rehearsed = True
+
+    def rehearse_small_batches(self) -> None:
+        """Try the training batches to come that have few samples, with all thawed that ever will be."""
+        sizes = self.source.batch_sizes if self.total_steps >= (self.steps_per_epoch or 0) else self.source.batch_sizes[:1]
+        if self.total_steps:
+            self.enter_epoch(self.total_steps - 1)
+            rehearsal.small_batches(self.task, self.source, sizes, self.device, self.seed)
+            self.enter_epoch(self.step)
 
     def set_learning_rates(self) -> None:
         """Give every optimizer the rate of the coming step."""

@@ -8,11 +8,13 @@ from typing import Any
 
 import yaml
 
-from dlx.errors import Path, dotted
+from dlx.errors import MAX_TOLD, Path, dotted
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_INT = 1_000_000, 40, 100_000, 2**64
 CORE = {"tag:yaml.org,2002:" + kind for kind in ("null", "bool", "int", "float", "str", "map", "seq")}
 
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} (does an alias hold itself?)"
+TOO_LARGE = f"more than {MAX_BYTES:,} bytes, the most a config may have"
 WORDS = {"int": "whole number of at most 64 bits", "float": "number", "bool": "true or false", "null": "null"}
 
 
@@ -23,12 +25,36 @@ class YamlError(ValueError):
     """
 
     def __init__(self, faults: list[tuple[str, str]], rest: tuple[Any, dict[Path, str]] | None = None) -> None:
+        if len(faults) > MAX_TOLD:
+            faults = [*faults[:MAX_TOLD], (faults[MAX_TOLD][0], f"and {len(faults) - MAX_TOLD:,} more faults")]
         super().__init__("\n".join(f"{place} {message}" for place, message in faults))
         self.faults, self.rest = faults, rest
 
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict = {}
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.composed = self.depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Read one value, within the limits: counted here, so that a text beyond them is not read to its end."""
+        mark = self.peek_event().start_mark
+        is_key = index is None and isinstance(parent, yaml.MappingNode)
+        self.composed, self.depth = self.composed + (not is_key), self.depth + 1
+        if self.composed > MAX_NODES:
+            raise _TooMuch(mark, f"more than {MAX_NODES:,} values")
+        if self.depth > MAX_DEPTH + 1:
+            raise _TooMuch(mark, TOO_DEEP)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+class _TooMuch(Exception):
+    def __init__(self, mark: Any, message: str) -> None:
+        self.mark, self.message = mark, message
 
 
 # YAML 1.2.2, section 10.3.2: the core schema. `no` is a string and 1e-3 is a number.
@@ -49,7 +75,7 @@ def read(file: FilePath) -> tuple[Any, dict[Path, str]]:
     except OSError as error:
         raise YamlError([(f"{file}:", error.strerror or str(error))]) from None
     if len(raw) > MAX_BYTES:
-        raise YamlError([(f"{file}:", f"more than {MAX_BYTES:,} bytes, the most a config may have")])
+        raise YamlError([(f"{file}:", TOO_LARGE)])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -77,6 +103,8 @@ class _Reader:
         return values, self.places
 
     def values(self, text: str) -> Any:
+        if len(text) > MAX_BYTES:
+            raise YamlError([(self.place(None), TOO_LARGE)])
         try:
             node = _Loader(text).get_single_node()
         except yaml.MarkedYAMLError as error:
@@ -86,8 +114,8 @@ class _Reader:
             before = text[: error.position]  # type: ignore[has-type]
             place = self.fixed or f"{self.file}:{before.count(chr(10)) + 1}:{error.position - before.rfind(chr(10))}"
             raise YamlError([(place, f"the character {chr(error.character)!r} is not allowed")]) from None
-        except RecursionError:
-            raise self.too_deep(None) from None
+        except _TooMuch as error:
+            raise YamlError([(self.place(error.mark), error.message)]) from None
         return None if node is None else self.value(node, (), 0)
 
     def place(self, mark: Any) -> str:
@@ -98,7 +126,7 @@ class _Reader:
         self.faults.append((self.place(node.start_mark), f"{key + ': ' if key else ''}{message}"))
 
     def too_deep(self, mark: Any) -> YamlError:
-        return YamlError([(self.place(mark), f"nested deeper than {MAX_DEPTH} (does an alias hold itself?)")])
+        return YamlError([(self.place(mark), TOO_DEEP)])
 
     def value(self, node: yaml.Node, path: Path, depth: int) -> Any:
         self.nodes += 1

@@ -47,6 +47,8 @@ class Memory(Source):
             raise Misfit(f"the training split has {self.size} samples, less than a batch{hint}", ("batch_size",))
         if "train" in data:
             self.batches_per_epoch = self.size // batch_size if drop_last else -(-self.size // batch_size)
+            last = 0 if drop_last else self.size % batch_size
+            self.batch_sizes = tuple(size for size in (batch_size if self.size >= batch_size else 0, last) if size)
         self.epoch = self.samples = 0
 
     def splits(self) -> list[str]:

@@ -22,6 +22,8 @@ SPACING = 1.0  # seconds between two lines on the screen; train.log has every li
 class Console(Logger):
     """Writes to stderr and train.log; always there."""
 
+    always = True
+
     def __init__(self, run: Run, quiet: bool = False) -> None:
         self.file: TextIO = (run.path / "train.log").open("a", encoding="utf-8")
         self.rich = RichConsole(stderr=True, highlight=False)

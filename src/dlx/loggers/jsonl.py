@@ -14,6 +14,8 @@ from dlx.run import Run
 class JsonLines(Logger):
     """Writes metrics.jsonl and plots/ of the run; always there."""
 
+    always = True
+
     def __init__(self, run: Run) -> None:
         self.run = run
 

@@ -87,6 +87,9 @@ class Comparison(Metric):
     def compute(self) -> dict[str, float]:
         return self.compare(self.generated, self.real)
 
+    def undefined(self) -> str:
+        return "it holds one image, and sets of them are compared" if self.real.count < 2 else ""
+
     def baseline(self) -> dict[str, float]:
         if self.training is None or not self.real.count:
             return {}

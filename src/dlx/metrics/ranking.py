@@ -40,8 +40,9 @@ class RocAuc(Metric):
 
     reads = frozenset({"probability"})
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, class_names: list[str] | None = None) -> None:
         self.num_classes = num_classes
+        self.class_names = class_names or [str(number) for number in range(num_classes)]
         self.probabilities: list[np.ndarray] = []
         self.targets: list[np.ndarray] = []
 
@@ -53,6 +54,10 @@ class RocAuc(Metric):
         assert isinstance(other, RocAuc)
         self.probabilities += other.probabilities
         self.targets += other.targets
+
+    def undefined(self) -> str:
+        seen = {int(target) for targets in self.targets for target in np.unique(targets)}
+        return f"all samples are of one class, '{self.class_names[seen.pop()]}'" if len(seen) == 1 else ""
 
     def compute(self) -> dict[str, float]:
         from sklearn.metrics import roc_auc_score
