@@ -1,6 +1,7 @@
 """Checkpoints: what was written is read, and nothing else ever is."""
 
 import errno
+import hashlib
 import os
 import random
 import shutil
@@ -9,7 +10,7 @@ import sys
 
 import pytest
 
-from dlx import checkpoint
+from dlx import checkpoint, manifest
 from dlx.checkpoint import CheckpointError
 from dlx.errors import DlxError
 
@@ -102,10 +103,21 @@ def test_a_strange_manifest_is_damage(tmp_path, content):
 
 
 def signed(document):
-    return checkpoint.canonical({**document, "sha256": checkpoint.hashlib.sha256(checkpoint.canonical(document)).hexdigest()})
+    return manifest.canonical({**document, "sha256": hashlib.sha256(manifest.canonical(document)).hexdigest()})
 
 
-@pytest.mark.parametrize("files", [3, {"a": 3}, {"a": {}}, {"a": None}, {"../a": {"size": 1}}, ["a"]])
+@pytest.mark.parametrize(
+    "files",
+    [
+        3,
+        {"a": 3},
+        {"a": {}},
+        {"a": None},
+        {"../a": {"size": 1}},
+        ["a"],
+        *({"a": {"sha256": "", "size": size}} for size in (-1, 1.0, True, "1", None, [], 2**63, 10**400)),
+    ],
+)
 def test_a_manifest_of_wrong_shape_is_damage(tmp_path, files):
     folder = checkpoint.write(tmp_path / "step-00000120", FILES)
     (folder / "manifest.json").write_bytes(signed({"files": files, "version": 1}))

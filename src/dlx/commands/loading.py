@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlx import checkpoint, spec
+from dlx import contents, spec
 from dlx.errors import DlxError
-from dlx.run import locate
+from dlx.locating import locate
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,4 @@ def _short(value: Any) -> str:
 def load(path: str) -> Loaded:
     """Find and verify a checkpoint."""
     folder = locate(path)
-    return Loaded(folder, checkpoint.read(folder))
+    return Loaded(folder, contents.read(folder))
