@@ -83,7 +83,7 @@ def test_a_missing_file_is_told():
     assert load_refusal(file="none.yaml") == "none.yaml: No such file or directory"
 
 
-@pytest.mark.parametrize("name", [".", "..", "-", "a/b", "../a", "a\\b", ".a", "''"])
+@pytest.mark.parametrize("name", [".", "..", "-", "a/b", "../a", "a\\b", ".a"])
 def test_a_name_that_is_no_folder_is_refused(name):
     assert "name: " in refusal(f"name={name}")
 

@@ -83,9 +83,7 @@ class Run:
             raise UsageError(f"{path} is no run directory")
         for folder in (path / "checkpoints", path / "plots"):
             if folder.is_symlink():
-                raise UsageError(
-                    f"{folder} is a link, and a run is written into folders of its own only; copy what it points to"
-                )
+                raise UsageError(f"{folder} is a link, and a run is written into its own folders only: put the folder there")
         run = cls(path)
         try:
             with reported(f"open run {path}"):

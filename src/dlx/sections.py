@@ -59,7 +59,8 @@ def structure(values: dict[str, Any]) -> list[Fault]:
         for key, most in MOST.items()
         if type(values.get(key)) is int and not 0 <= values[key] <= most
     ]
-    if isinstance(name := values.get("name"), str) and (fault := naming.fault(name)):
+    # A run that was resumed from within its own folder may have kept "", which training refuses to begin with.
+    if isinstance(name := values.get("name"), str) and name and (fault := naming.fault(name)):
         faults.append(Fault(("name",), f"{fault}, not {shown(name)}"))
     return faults
 

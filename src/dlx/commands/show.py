@@ -73,7 +73,8 @@ def show_run(path: Path) -> str:
 
     status = read_status(path)
     rows = read_metrics(path)
-    lines = [f"run {path}: {_state(path, status)}, step {status.get('step', 0)}"]
+    step = max(status.get("step", 0), *(row["step"] for row in rows[-1:]), 0)  # the status is that of the beginning till the end
+    lines = [f"run {path}: {_state(path, status)}, step {step}"]
     if status.get("reason"):
         lines.append(status["reason"])
     if best := status.get("best"):

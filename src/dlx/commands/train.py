@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shlex
 import signal
 import stat
 from collections.abc import Iterator
@@ -74,7 +75,7 @@ def _describe(config: str, overrides: list[str], name: str | None, resume: bool,
         if not (Path(config) / "config.yaml").is_file():
             raise UsageError(f"{config} is a folder, and no run: it has no config.yaml")
         if not resume:
-            raise UsageError(f"{config} is a run already; to go on with it: dlx train {config} --resume")
+            raise UsageError(f"{config} is a run already; to go on with it: dlx train {quoted(config)} --resume")
         return Path(config), spec.load(Path(config) / "config.yaml", overrides)
     described = spec.load(config, overrides)
     return runs / _name(described, config, name, runs), described
@@ -134,7 +135,7 @@ class Session:
             trainer.fit()
         except (Interrupted, KeyboardInterrupt) as error:
             self.conclude("interrupted", signal.Signals(getattr(error, "signal", signal.SIGINT)).name)
-            trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {run.path} --resume")
+            trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {quoted(run.path)} --resume")
             raise
         except BaseException as error:
             self.conclude("failed", told(error) or f"{type(error).__name__}: {error}")
@@ -253,6 +254,11 @@ def _leave_terminal() -> None:
         with contextlib.suppress(OSError):
             if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+def quoted(path: Path | str) -> str:
+    """Write a path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def differences(old: Any, new: Any, path: tuple = ()) -> list[str]:
