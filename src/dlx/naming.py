@@ -15,7 +15,7 @@ ADDED = 15  # bytes that a number such as -2 and the names of passing files may 
 def fault(name: str) -> str | None:
     """Return why no run can ever have had a name; None for one that a run may have."""
     if not name or name.startswith(".") or any(character in name for character in "/\\\0"):
-        return "a run's name is one plain directory name, without / and \\, that does not begin with a dot"
+        return "a run's name is one directory name, without / and \\, that does not begin with a dot"
     return None
 
 

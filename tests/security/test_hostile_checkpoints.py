@@ -101,7 +101,8 @@ def test_a_config_that_is_no_text_is_refused(run, content):
 
 
 FACTS = [
-    {"num_classes": "3"}, {"num_classes": 0}, {"num_classes": 2}, {"num_classes": 3.5}, {"num_classes": 2**40}, {"num_classes": True},
+    {"num_classes": "3"}, {"num_classes": 0}, {"num_classes": 2}, {"num_classes": 3.5}, {"num_classes": 2**40},
+    {"num_classes": True},
     {"class_names": ["a", "b"]}, {"class_names": "abc"}, {"class_names": [1, 2, 3]}, {"class_names": ["a", "b", "c"]},
     {"input_shape": [5]}, {"input_shape": []}, {"input_shape": [-4]}, {"input_shape": "4"}, {"input_shape": [[4]]},
     {"num_features": -1}, {"class_counts": [1]}, {"seed": []}, {"channel_mean": [1e400]}, {"target_std": "x"},
@@ -111,19 +112,26 @@ FACTS = [
 @pytest.mark.parametrize("facts", FACTS, ids=str)
 def test_facts_of_another_shape_are_refused(run, facts):
     forge(run, "facts.json", lambda content: changed(content, **facts))
-    refused(run, "processor.json: " if facts in ({"class_names": ["a", "b", "c"]}, {"input_shape": [5]}, {"input_shape": []}) else "facts.json: ")
+    refused(
+        run,
+        "processor.json: "
+        if facts in ({"class_names": ["a", "b", "c"]}, {"input_shape": [5]}, {"input_shape": []})
+        else "facts.json: ",
+    )
 
 
 PROCESSORS = [
     {"name": 3}, {"name": ""}, {"state": []}, {"state": ...}, {"state__numeric": ...}, {"state__numeric": []},
     {"state__numeric__names": ["a"]}, {"state__numeric__names": [1, 2, 3, 4]}, {"state__numeric__means": [1.0]},
     {"state__numeric__means": "mean"}, {"state__numeric__indicators": [9]}, {"state__numeric__indicators": [-1]},
-    {"state__numeric__scaler__kind": "exec"}, {"state__numeric__scaler__offset": [0.0]}, {"state__numeric__scaler__offset": 0.0},
+    {"state__numeric__scaler__kind": "exec"}, {"state__numeric__scaler__offset": [0.0]},
+    {"state__numeric__scaler__offset": 0.0},
     {"state__numeric__scaler__divisor": [0.0] * 4}, {"state__numeric__scaler__divisor": [1.0] * 5},
     {"state__numeric__scaler__divisor": [float("nan")] * 4}, {"state__numeric__scaler": {"kind": "quantile"}},
     {"state__numeric__scaler": {"kind": "quantile", "quantiles": [[0.0] * 3], "references": [0.0]}},
     {"state__numeric__scaler": {"kind": "quantile", "quantiles": [[0.0] * 4], "references": [0.0, 1.0]}},
-    {"state__categorical__values": {"x": ["a"]}}, {"state__categorical__values": [["x"]]}, {"state__categorical__encoding": "hot"},
+    {"state__categorical__values": {"x": ["a"]}}, {"state__categorical__values": [["x"]]},
+    {"state__categorical__encoding": "hot"},
     {"state__target__names": []}, {"state__target__names": ["a", "b"]}, {"state__target__names": {"a": 1}},
     {"state__target__kind": "text"}, {"state__target__column": None}, {"state__columns": []}, {"state__columns": "abcd"},
     {"state__delimiter": ""}, {"state__delimiter": ",,"}, {"state__missing_values": 3}, {"state__file_columns": None},
@@ -144,7 +152,8 @@ def test_an_unknown_processor_is_refused(run):
 
 
 STATES = [
-    {"step": -1}, {"step": "72"}, {"step": 1.5}, {"step": ...}, {"best": 3}, {"best": {}}, {"best__step": None}, {"best__value": "x"},
+    {"step": -1}, {"step": "72"}, {"step": 1.5}, {"step": ...}, {"best": 3}, {"best": {}}, {"best__step": None},
+    {"best__value": "x"},
     {"totals": []}, {"totals": {"loss": 3}}, {"source": 3}, {"schedules": []}, {"schedules": {"": 3}}, {"random": []},
     {"random": {"cpu": 3}}, {"optimizer": []}, {"optimizer": {"a": []}}, {"waited": None}, {"average_updates": -1},
     {"seconds": "long"}, {"best__value": float("nan")},
@@ -158,7 +167,8 @@ def test_a_state_of_another_shape_is_refused(run, changes):
 
 
 UNFIT = [
-    {"source": {}}, {"source__seed": 9}, {"source__epoch": "x"}, {"source__samples": -1}, {"source__samples": 10**9}, {"schedules": {}},
+    {"source": {}}, {"source__seed": 9}, {"source__epoch": "x"}, {"source__samples": -1}, {"source__samples": 10**9},
+    {"schedules": {}},
     {"random": {}}, {"random": {"cpu": "!"}}, {"random": {"cpu": "AAAA"}}, {"optimizer": {"a": 1}}, {"optimizer": {"a|b|c": 1}},
 ]  # fmt: skip
 
@@ -192,7 +202,9 @@ def retype(kind):
     return lambda content: safetensors.torch.save({n: t.to(kind) for n, t in safetensors.torch.load(content).items()})
 
 
-@pytest.mark.parametrize("kind", [torch.float16, torch.float64, torch.int64, torch.bool, torch.complex64, torch.float8_e4m3fn], ids=str)
+@pytest.mark.parametrize(
+    "kind", [torch.float16, torch.float64, torch.int64, torch.bool, torch.complex64, torch.float8_e4m3fn], ids=str
+)
 @pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors"])
 def test_weights_of_another_kind_are_refused(run, name, kind):
     forge(run, name, retype(kind))
@@ -203,10 +215,12 @@ def test_weights_of_another_kind_are_refused(run, name, kind):
 
 def test_an_optimizer_of_another_shape_is_refused(run):
     def cut(content):
-        return safetensors.torch.save({n: t[:1].repeat(2) if t.ndim == 1 else t for n, t in safetensors.torch.load(content).items()})
+        return safetensors.torch.save(
+            {n: t[:1].repeat(2) if t.ndim == 1 else t for n, t in safetensors.torch.load(content).items()}
+        )
 
     forge(run, "optimizer.safetensors", cut)
-    with pytest.raises(DlxError, match="optimizer state .* has the shape"):
+    with pytest.raises(DlxError, match=r"optimizer state .* has the shape"):
         commands(run)[2]()
 
 

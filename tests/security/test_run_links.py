@@ -1,5 +1,6 @@
 """Links planted in a run: nothing that dlx writes goes through them, and what they point to stays as it was."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -59,10 +60,8 @@ def use(run):
         lambda: show(str(run), []),
         lambda: evaluate(str(run), [], "test"),
     ):
-        try:
+        with contextlib.suppress(DlxError):
             act()
-        except DlxError as error:
-            assert str(error)
 
 
 @pytest.mark.parametrize("name", FILES)

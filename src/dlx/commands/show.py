@@ -73,7 +73,9 @@ def show_run(path: Path) -> str:
 
     status = read_status(path)
     rows = read_metrics(path)
-    step = max(status.get("step", 0), *(row["step"] for row in rows[-1:]), 0)  # the status is that of the beginning till the end
+    step = max(
+        status.get("step", 0), *(row["step"] for row in rows[-1:]), 0
+    )  # the status is that of the beginning till the end
     lines = [f"run {path}: {_state(path, status)}, step {step}"]
     if status.get("reason"):
         lines.append(status["reason"])

@@ -186,10 +186,9 @@ class Session:
         """Go back to a checkpoint of this run."""
         from dlx.commands.loading import Loaded
         from dlx.saver import unpack
-        from dlx.yaml_reader import parse
 
         files = contents.read(found)
-        old, _ = parse(files["config.yaml"].decode(), str(found / "config.yaml"))
+        old = Loaded(found, files).spec([]).values
         if changed := [key for key in differences(old, self.config) if not key.startswith(FREE)]:
             told = f"to resume, the experiment must stay as it was; changed: {'; '.join(changed)}"
             raise UsageError(f"{self.run_directory.path}: {told}")
