@@ -30,8 +30,10 @@ def test_a_closed_terminal_stops_training_with_a_checkpoint_unless_nohup_asks_ot
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         os.execv(command[0], command)
     os.set_blocking(terminal, False)
+    latest = time.monotonic() + 120  # against hanging
     while not begun(run):
         assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        assert time.monotonic() < latest
         try:
             os.read(terminal, 2**16)  # else its lines would fill the terminal
         except OSError:
@@ -41,6 +43,7 @@ def test_a_closed_terminal_stops_training_with_a_checkpoint_unless_nohup_asks_ot
         size = (run / "metrics.jsonl").stat().st_size
         while (run / "metrics.jsonl").stat().st_size < size + 2000:  # it goes on
             assert os.waitpid(child, os.WNOHANG) == (0, 0)
+            assert time.monotonic() < latest
             time.sleep(0.02)
         os.kill(child, signal.SIGTERM)
     number = signal.SIGTERM if nohup else signal.SIGHUP

@@ -99,7 +99,7 @@ def test_one_file_is_read_alone(tmp_path):
     folder = checkpoint.write(tmp_path / "step-00000120", FILES)
     (folder / "model.safetensors").write_bytes(b"x")
     assert manifest.read_one(folder, "state.json") == FILES["state.json"]
-    with pytest.raises(CheckpointError, match="more.json is missing"):
+    with pytest.raises(CheckpointError, match=r"more\.json is missing"):
         manifest.read_one(folder, "more.json")
-    with pytest.raises(CheckpointError, match="model.safetensors has 1 bytes instead of 2048"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors has 1 bytes instead of 2048"):
         manifest.read_one(folder, "model.safetensors")

@@ -22,7 +22,12 @@ WHAT = {
     **dict.fromkeys(("step", "trainer", "ema", "optimizers"), "a step of training"),
     **dict.fromkeys(("tasks", "evaluator"), "a batch"),
     **dict.fromkeys(("plots", "pictures"), "a picture"),
-    **{"metrics": "a metric", "weights": "the file of weights", "features": "the features of the data"},
+    **{
+        "loggers": "the run's log",
+        "metrics": "a metric",
+        "weights": "the file of weights",
+        "features": "the features of the data",
+    },
 }  # by rooms of dlx
 SMALLER = "a smaller data.batch_size or a smaller model needs less"
 LESS = dict.fromkeys(("the model", "a step of training", "a batch"), SMALLER)
@@ -41,7 +46,8 @@ def told(error: BaseException) -> str | None:
         remedy = f"; {LESS[what]}" if what in LESS else ""
         return f"out of memory{': ' * bool(what)}{what}{' does not fit' * bool(what)}{_asked(str(error))}{remedy}"
     if isinstance(error, OSError) and error.errno in OF_THE_DISK:
-        return reason(error)
+        what = "" if error.filename else _what(error)  # writing to a file that is open names none
+        return reason(error) + f": {what}" * bool(what)
     return None
 
 

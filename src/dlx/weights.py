@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import re
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -118,7 +119,8 @@ def read(file: str) -> Weights:
         _refuse_strange(file, tensors)
         return Weights(file, tensors, ordered=False)
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of torch's, about files that are refused below
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         reason = "holds more than tensors, or is damaged; what is read is the file of torch.save(model.state_dict(), FILE)"
         raise _misfit(file, reason) from None
