@@ -183,7 +183,7 @@ def test_all_faults_of_the_components_are_told_in_one_pass(dlx):
     ]
 
 
-NAMES = "a run's name has letters, digits, '-', '_' and '.', at most 100 in all"
+NAMES = "a run's name is one directory name, without / and \\, that does not begin with a dot"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Grids and films: every image in its place, every frame in its order."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -43,3 +45,20 @@ def test_a_film_shows_its_frames_in_order(tmp_path):
             seen.append(film.convert("RGB").getpixel((20, 20))[0])
     assert seen == sorted(seen)
     assert len(set(seen)) == 3
+
+
+def test_films_follow_no_link_and_read_frames_of_dlx_only(tmp_path):
+    plots, mine = tmp_path / "plots", tmp_path / "mine"
+    for folder in (plots / "samples", mine):
+        folder.mkdir(parents=True)
+        for step in (1, 2):
+            Grid(np.full((2, 1, 8, 8), step, np.uint8), 2).savefig(folder / f"step-{step:08d}.png")
+    (tmp_path / "file").write_text("mine")
+    (plots / "samples.gif").symlink_to(tmp_path / "file")
+    (plots / "more").symlink_to(mine)
+    assert films(plots) == [plots / "samples.gif"]
+    assert (tmp_path / "file").read_text() == "mine"
+    assert not (plots / "samples.gif").is_symlink()
+    os.mkfifo(plots / "samples" / "step-00000003.png")
+    with pytest.raises(OSError, match="no regular file"):
+        films(plots)

@@ -68,7 +68,7 @@ def at_step(monkeypatch, step, act):
     monkeypatch.setattr(Trainer, "descend", patched)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("step", [1, 7, 12])
 def test_a_run_stopped_by_a_signal_is_saved_and_ends_the_same(config, monkeypatch, number, step):
     alone = go(config, "alone")

@@ -67,7 +67,7 @@ def test_every_structural_fault_is_told_in_one_pass_in_the_order_of_the_file(wri
         "x.yaml:5:1 steps: wants a number from 0 to 1,000,000,000,000, not -1",
         "x.yaml:6:1 steps: stands twice, first at x.yaml:5:1",
         "x.yaml:7:1 seed: wants a number from 0 to 4,294,967,295, not -1",
-        "x.yaml:8:1 name: a run's name has letters, digits, '-', '_' and '.', at most 100 in all, not 'a/b'",
+        "x.yaml:8:1 name: a run's name is one directory name, without / and \\, that does not begin with a dot, not 'a/b'",
         "x.yaml:9:1 metrics: wants a list, not 'accuracy'",
     ]
 
@@ -83,7 +83,7 @@ def test_a_missing_file_is_told():
     assert load_refusal(file="none.yaml") == "none.yaml: No such file or directory"
 
 
-@pytest.mark.parametrize("name", [".", "..", "-", "a b", "a/b", "../a", "a\nb", "🙂", "a" * 101, "''"])
+@pytest.mark.parametrize("name", [".", "..", "-", "a/b", "../a", "a\\b", ".a"])
 def test_a_name_that_is_no_folder_is_refused(name):
     assert "name: " in refusal(f"name={name}")
 

@@ -15,6 +15,7 @@ from dlx.core import Metric, Processor, Schedule, Source, Task, to_device
 from dlx.device import Device
 from dlx.errors import ConfigError, DlxError, Fault, Misfit, unknown
 from dlx.evaluator import evaluating
+from dlx.failures import is_memory, reason
 from dlx.kept import Kept
 from dlx.optimizers import groups
 from dlx.planning import Component, Plan, at, draft
@@ -165,6 +166,8 @@ def verify(built: Learner, source: Source, plan: Plan) -> None:
         path = error.path or place
         raise ConfigError([Fault((*plan["model"].path, *path), error.message)]) from None
     except (RuntimeError, TypeError, IndexError) as error:
+        if is_memory(error):  # which is no mismatch
+            raise
         shapes = ", ".join(f"{k} {tuple(v.shape)}" for k, v in batch.items() if isinstance(v, torch.Tensor))
         reason = str(error).splitlines()[0]
         raise ConfigError([Fault(plan["model"].path, f"cannot read a batch of {shapes}: {reason}")]) from None
@@ -246,4 +249,9 @@ def _schedules(plan: Plan, facts: Mapping[str, Any], parts: list[str]) -> dict[s
 def processor(state: Mapping[str, Any]) -> Processor:
     """Make a processor again from what a checkpoint keeps."""
     cls: Any = registry.processors.get(state["name"])
-    return cls.from_state(state["state"])
+    try:
+        return cls.from_state(state["state"])
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DlxError(
+            f"the checkpoint's processor is no '{state['name']}': {type(error).__name__}: {reason(error)}"
+        ) from error

@@ -2,32 +2,30 @@
 
 A kill, a full disk or a power cut leaves the old checkpoint or the new one. Hidden siblings hold what is under way:
 `.NAME.partial` is being written, `.NAME.replaced` waits until the new one has its name, `.NAME.removed` is being deleted.
+Links `best` and `last` are for people: what is best is read from the state of the newest checkpoint.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
 import re
 import shutil
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+from dlx import files
 from dlx.errors import DlxError
+from dlx.manifest import MANIFEST, VERSION, CheckpointError, is_whole, manifest, read, validity, verify
 
-VERSION = 1
-MANIFEST = "manifest.json"
-STEP = re.compile(r"step-(\d+)")
+__all__ = ["MANIFEST", "VERSION", "CheckpointError", "read", "validity", "verify"]  # of one checkpoint: manifest.py
+
+STEP = re.compile(r"step-(\d{1,18})")
 HIDDEN = re.compile(r"\.(.+)\.(partial|replaced|removed)")
-
-
-class CheckpointError(DlxError):
-    """A checkpoint is damaged, incomplete or of another version."""
+POINTERS = ("best", "last")
+TRIES = 3  # listings, where the process that trains replaces checkpoints meanwhile
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems without links say: FAT, some network ones
 
 
 @contextmanager
@@ -54,19 +52,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write(folder: Path, files: Mapping[str, bytes]) -> Path:
+def write(folder: Path, contents: Mapping[str, bytes]) -> Path:
     """Save files as the checkpoint `folder`; what is there already stays valid until the new one is in place.
 
     The parent directory must exist. Raises DlxError when the system refuses; then no new checkpoint is left half done.
     """
-    for name in files:
+    for name in contents:
         if name in ("", MANIFEST) or name.startswith(".") or Path(name).name != name:
             raise ValueError(f"{name!r} is no name for a file of a checkpoint")
     partial = _hidden(folder, "partial")
     with reported(f"save checkpoint {folder}"):
         _settle(folder)
         try:
-            _fill(partial, files)
+            _fill(partial, contents)
             _place(partial, folder)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
@@ -78,12 +76,12 @@ def _hidden(folder: Path, kind: str) -> Path:
     return folder.with_name(f".{folder.name}.{kind}")
 
 
-def _fill(partial: Path, files: Mapping[str, bytes]) -> None:
+def _fill(partial: Path, contents: Mapping[str, bytes]) -> None:
     os.mkdir(partial)
     # All is written before the first is synced, so that the file system can commit once; the manifest comes last.
     with ExitStack() as opened:
         handles = []
-        for name, content in [*files.items(), (MANIFEST, manifest(files))]:
+        for name, content in [*contents.items(), (MANIFEST, manifest(contents))]:
             handles.append(opened.enter_context(open(partial / name, "xb")))
             handles[-1].write(content)
             handles[-1].flush()
@@ -94,107 +92,26 @@ def _fill(partial: Path, files: Mapping[str, bytes]) -> None:
 
 def _place(partial: Path, folder: Path) -> None:
     replaced = _hidden(folder, "replaced")
-    replaces = folder.exists()
+    replaces = os.path.lexists(folder)
     if replaces:  # a directory cannot be renamed over a full one; readers know the hidden name
         os.rename(folder, replaced)
     try:
         os.rename(partial, folder)
     except BaseException:
-        if replaces and not folder.exists():
+        if replaces and not os.path.lexists(folder):
             os.rename(replaced, folder)
         raise
     sync_folder(folder.parent)  # before the old one goes
     if replaces:
-        shutil.rmtree(replaced)
+        _delete(replaced)
 
 
-def canonical(document: Any) -> bytes:
-    """Write JSON in the one form that is accepted back."""
-    return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
-
-
-def manifest(files: Mapping[str, bytes]) -> bytes:
-    """List sizes and SHA-256 sums of files, with a sum of the list itself."""
-    entries = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()}
-    document = {"files": entries, "version": VERSION}
-    return canonical({**document, "sha256": hashlib.sha256(canonical(document)).hexdigest()})
-
-
-def read(folder: Path) -> dict[str, bytes]:
-    """Read a checkpoint's files; raises CheckpointError unless all are exactly as written."""
-    return dict(_checked(folder))
-
-
-def verify(folder: Path) -> None:
-    """Raise CheckpointError, naming the file, unless the checkpoint is exactly as written."""
-    deque(_checked(folder), maxlen=0)  # one file in memory at a time
-
-
-def validity(folder: Path) -> str | None:
-    """Say what is wrong with a checkpoint; None if nothing is."""
-    try:
-        verify(folder)
-    except CheckpointError as error:
-        return str(error)
-    return None
-
-
-def _checked(folder: Path) -> Iterator[tuple[str, bytes]]:
-    real = folder.resolve()  # `best` may come to point elsewhere while we read
-    try:
-        yield from _contents(real)
-    except _Damage as damage:
-        raise CheckpointError(f"checkpoint {folder}: {damage}") from None
-    except OSError as error:
-        name = Path(error.filename).name if error.filename and Path(error.filename) != real else "the directory"
-        raise CheckpointError(f"checkpoint {folder}: {name} cannot be read: {error.strerror or error}") from error
-
-
-class _Damage(Exception):
-    pass
-
-
-def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
-    if not folder.is_dir():
-        raise _Damage("no such directory")
-    # Hidden files are never ours: file browsers and network file systems leave them (.DS_Store, .nfs0001).
-    found = {name for name in os.listdir(folder) if not name.startswith(".")}
-    if MANIFEST not in found:
-        raise _Damage(f"{MANIFEST} is missing")
-    entries = _listed(_content(folder / MANIFEST))
-    if extra := found - entries.keys() - {MANIFEST}:
-        raise _Damage(f"{min(extra)} is not in the manifest")
-    for name, entry in entries.items():
-        if name not in found:
-            raise _Damage(f"{name} is missing")
-        content = _content(folder / name, entry["size"])
-        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise _Damage(f"{name} is damaged: its SHA-256 differs from the manifest's")
-        yield name, content
-
-
-def _content(path: Path, size: int | None = None) -> bytes:
-    if not path.is_file():  # a pipe would make us wait for ever
-        raise _Damage(f"{path.name} is not a regular file")
-    if size is not None and path.stat().st_size != size:
-        raise _Damage(f"{path.name} has {path.stat().st_size} bytes instead of {size}")
-    return path.read_bytes()
-
-
-def _listed(content: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(content)
-        rest = {key: value for key, value in document.items() if key != "sha256"}
-        whole = canonical(document) == content and document["sha256"] == hashlib.sha256(canonical(rest)).hexdigest()
-        version, entries = document["version"], document["files"]
-        whole = whole and (version != VERSION or all(entry.keys() == {"sha256", "size"} for entry in entries.values()))
-    except (ValueError, RecursionError, AttributeError, KeyError):
-        whole = False
-    if not whole:
-        raise _Damage(f"{MANIFEST} is damaged")
-    if version != VERSION:
-        raise _Damage(f"format version {version}; this dlx reads version {VERSION}")
-    return entries
+def _delete(place: Path) -> None:
+    """Delete a directory with all that is in it; of a link, the link alone."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
 
 
 def step_name(step: int) -> str:
@@ -219,29 +136,77 @@ def _candidates(folder: Path) -> list[Path]:
     return [path for _, _, path in sorted(found, reverse=True)]
 
 
+def copies(folder: Path) -> list[Path]:
+    """List the directories `best` and `last` that a copying tool made of the links, valid or not."""
+    places = [folder / name for name in reversed(POINTERS)]
+    return [place for place in places if not place.is_symlink() and (place / MANIFEST).is_file()]
+
+
 def newest_valid(folder: Path) -> tuple[Path | None, list[str]]:
     """Find the newest checkpoint that can be read, and say what is wrong with newer ones.
 
     Gives None only where there is no checkpoint; raises CheckpointError where there are some and all are damaged.
     """
-    complaints: list[str] = []
-    for path in _candidates(folder):
-        if (complaint := validity(path)) is None:
-            return path, complaints
-        complaints.append(complaint)
+    for _ in range(TRIES):
+        complaints, gone = list[str](), False
+        for path in [*_candidates(folder), *copies(folder)]:
+            if (complaint := validity(path)) is None:
+                return path, complaints
+            if _is_gone(path):
+                gone = True
+            else:
+                complaints.append(complaint)
+        if not gone:  # else the process that trains has just put a newer one in its place
+            break
     if complaints:
         raise CheckpointError("\n".join([f"no checkpoint in {folder} can be read", *complaints]))
     return None, []
 
 
+def _is_gone(folder: Path) -> bool:
+    try:
+        os.lstat(folder)
+    except FileNotFoundError:
+        return True
+    except OSError:  # it cannot be read, which is no proof
+        return False
+    return False
+
+
 def point(folder: Path, name: str, target: Path) -> None:
-    """Let the symbolic link `folder/name` (best, last) point to a checkpoint in the same directory."""
-    temporary = folder / f".{name}.pointer"
-    with reported(f"let {folder / name} point to {target.name}"):
+    """Let the symbolic link `folder/name` (best, last) point to a checkpoint in the same directory.
+
+    It takes the place of what a copying tool made of such a link, and of nothing else. Where the file system has no links,
+    nothing is lost by going without.
+    """
+    place, temporary, removed = folder / name, folder / f".{name}.pointer", _hidden(folder / name, "removed")
+    with reported(f"let {place} point to {target.name}"):
+        if not _is_pointer(place):
+            raise DlxError(f"{place} is nothing that dlx made; move it away, so that it can point to {target.name}")
         temporary.unlink(missing_ok=True)
-        os.symlink(target.name, temporary, target_is_directory=True)
-        os.replace(temporary, folder / name)
+        try:
+            os.symlink(target.name, temporary, target_is_directory=True)
+        except OSError as error:
+            if error.errno in NO_LINKS:
+                return
+            raise
+        if place.is_dir() and not place.is_symlink():
+            if os.path.lexists(removed):
+                _delete(removed)
+            os.rename(place, removed)
+        os.replace(temporary, place)
         sync_folder(folder)
+        if os.path.lexists(removed):
+            _delete(removed)
+
+
+def _is_pointer(place: Path) -> bool:
+    """Tell whether a name is free, a link, or what copying makes of a link: the checkpoint, or a file that names it."""
+    if place.is_symlink() or not place.exists():
+        return True
+    if place.is_file():
+        return place.stat().st_size <= 40 and STEP.fullmatch(files.read(place, 40).decode(errors="replace").strip()) is not None
+    return (place / MANIFEST).is_file()
 
 
 def pointed(folder: Path, name: str) -> Path | None:
@@ -259,7 +224,7 @@ def remove(folder: Path) -> None:
         _settle(folder)
         os.rename(folder, removed)
         sync_folder(folder.parent)  # else a power cut could keep the deletions and lose the renaming
-        shutil.rmtree(removed)
+        _delete(removed)
 
 
 def sweep(folder: Path) -> None:
@@ -275,26 +240,31 @@ def sweep(folder: Path) -> None:
             pointer.unlink()
 
 
+def settle_copy(copy: Path, step: int) -> None:
+    """Give a valid copy the name of its step, or delete it where a valid checkpoint has that name."""
+    folder = copy.with_name(step_name(step))
+    with reported(f"tidy {copy.parent}"):
+        if is_whole(folder):
+            remove(copy)
+            return
+        if os.path.lexists(folder):
+            _delete(folder)
+        os.rename(copy, folder)
+        sync_folder(folder.parent)
+
+
 def _settle(folder: Path) -> None:
     for kind in ("partial", "replaced", "removed"):
         hidden = _hidden(folder, kind)
-        if not hidden.exists():
+        if not os.path.lexists(hidden):
             continue
-        wanted = not _whole(folder)
+        wanted = not is_whole(folder)
         if wanted and kind == "removed":
-            wanted = not any(_whole(other) for other in steps(folder.parent))
-        if wanted and _whole(hidden):
-            if folder.exists():
-                shutil.rmtree(folder)
+            wanted = not any(is_whole(other) for other in steps(folder.parent))
+        if wanted and is_whole(hidden):
+            if os.path.lexists(folder):
+                _delete(folder)
             os.rename(hidden, folder)
             sync_folder(folder.parent)
         else:
-            shutil.rmtree(hidden)
-
-
-def _whole(folder: Path) -> bool:
-    """Tell whether a checkpoint is valid; an error in reading is no answer, and raises OSError before anything is deleted."""
-    with suppress(_Damage):
-        deque(_contents(folder), maxlen=0)
-        return True
-    return False
+            _delete(hidden)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -269,9 +270,22 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:  # every other reason a path is no file pathlib answers itself
-            raise
-        _say(f"{shown(error.filename)}: {error.strerror}", err=True)
-        code = 2
+    except Exception as error:
+        code = _last_resort(error)
     sys.exit(code)
+
+
+def _last_resort(error: Exception) -> int:
+    """Tell what only the machine can have caused, wherever it came from; raises anything else again."""
+    from dlx.failures import told
+
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # pathlib answers the other reasons itself
+        _say(f"{shown(error.filename)}: {error.strerror}", err=True)
+        return 2
+    if (line := told(error)) is None:
+        raise error
+    with contextlib.suppress(OSError):  # what is left of the output, where that is what has no room, must not fail again
+        sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _say(line, err=True)
+    return 1

@@ -13,6 +13,7 @@ import torch
 from dlx.core import Batch, Metric, Picture, Task, to_device
 from dlx.device import Device
 from dlx.errors import Misfit
+from dlx.failures import optional
 
 MakeMetrics = Callable[[], Sequence[Metric]]
 Show = Callable[[Batch, Batch], Mapping[str, Picture]]
@@ -79,7 +80,8 @@ def evaluate(
                 prediction = task.predict(batch)
                 score = task.score(prediction, batch)
                 if show and number == 1:
-                    shown = show(batch, prediction)
+                    with optional("what the task shows"):
+                        shown = show(batch, prediction)
             if score is not None:
                 loss, weight = loss + float(score.value) * float(score.weight), weight + float(score.weight)
             for metric in metrics:

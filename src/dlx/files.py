@@ -42,9 +42,9 @@ def create(path: str | os.PathLike, content: bytes, mode: int = 0o666) -> None:
         partial.unlink(missing_ok=True)
 
 
-def append(path: str | os.PathLike, buffering: int = -1) -> IO[bytes]:
+def append(path: str | os.PathLike, buffering: int = -1, mode: int = 0o666) -> IO[bytes]:
     """Open a file to add to its end; it is made where it is not there. Raises OSError where it is a link or no file."""
-    return _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666, "ab", buffering)
+    return _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode, "ab", buffering)
 
 
 def read(path: str | os.PathLike, most: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dlx import files
+
 TILE = 56  # pixels: smaller images are enlarged by a whole number, so that they can be seen
 BORDER = 2
 FILM_MILLISECONDS = 200  # a frame; the last one stays longer
+MOST_FRAME = 64 * 2**20  # bytes of a frame's file
 
 
 class Grid:
@@ -34,7 +38,7 @@ class Grid:
 
     def savefig(self, path: Any, /) -> None:
         """Write a PNG file."""
-        Image.fromarray(self.array()).save(path)
+        Image.fromarray(self.array()).save(path, format="PNG")
 
 
 def _tile(image: np.ndarray, scale: int) -> np.ndarray:
@@ -43,21 +47,30 @@ def _tile(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def save(image: np.ndarray, path: Path) -> None:
-    """Write one image uint8 (C, H, W) as it is."""
-    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(path)
+    """Write one image uint8 (C, H, W) as it is, to a PNG file."""
+    content = io.BytesIO()
+    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(content, format="PNG")
+    files.write(path, content.getvalue())
 
 
 def film(frames: Sequence[Path], path: Path) -> None:
-    """Join pictures of one size into a GIF that repeats."""
-    images = [Image.open(frame).convert("RGB") for frame in frames]
+    """Join PNG pictures of one size into a GIF that repeats; raises OSError."""
+    images = [_frame(frame) for frame in frames]
     times = [FILM_MILLISECONDS] * (len(images) - 1) + [10 * FILM_MILLISECONDS]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=times, loop=0)
+    content = io.BytesIO()
+    images[0].save(content, format="GIF", save_all=True, append_images=images[1:], duration=times, loop=0)
+    files.write(path, content.getvalue())
+
+
+def _frame(file: Path) -> Image.Image:
+    with Image.open(io.BytesIO(files.read(file, MOST_FRAME)), formats=("PNG",)) as image:
+        return image.convert("RGB")
 
 
 def films(folder: Path) -> list[Path]:
     """Join what each folder within `folder` holds, in the order of the names, into a film beside it; give the films."""
     made = []
-    for series in sorted(place for place in folder.glob("*") if place.is_dir()):
+    for series in sorted(place for place in folder.glob("*") if place.is_dir() and not place.is_symlink()):
         frames = sorted(series.glob("step-*.png"))
         if len(frames) > 1:
             film(frames, series.with_suffix(".gif"))

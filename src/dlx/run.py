@@ -8,19 +8,22 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import socket
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from io import FileIO
+from io import TextIOWrapper
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TextIO
 
-from dlx import checkpoint
+from dlx import checkpoint, files, locating, naming
 from dlx.checkpoint import reported
-from dlx.errors import DlxError, UsageError, nearest
+from dlx.errors import UsageError
 from dlx.machine import now
+from dlx.records import LARGEST, metric_lines, read_metrics
 
 try:
     import fcntl
@@ -28,7 +31,9 @@ except ImportError:  # Windows: two trainings of one run are not prevented there
     fcntl = None  # type: ignore[assignment]
 
 State = Literal["running", "finished", "failed", "interrupted"]
-POINTERS = ("best", "last")
+PASSING = re.compile(r"\.([0-9a-f]{16}|config\.yaml|environment\.json|status\.json|metrics\.jsonl)\.partial")
+
+PASSING_SECONDS = 60
 
 _held: set[int] = set()  # descriptors of the locks of this process
 
@@ -59,14 +64,14 @@ class Run:
     @classmethod
     def create(cls, root: Path, name: str, *, exact: bool) -> Self:
         """Make the directory root/name; if that is taken, refuse (exact) or take name-2, name-3, ..."""
-        if not name or name.startswith(".") or Path(name).name != name or "\\" in name:
-            raise UsageError(f"{name!r} is no name for a run: it must be one plain directory name")
+        if fault := naming.fault_of_new(name, root):
+            raise UsageError(f"{name!r} is no name for a run: {fault}")
         with reported(f"make a run in {root}"):
             root.mkdir(parents=True, exist_ok=True)
             path = _make(root, name, exact)
             run = cls(path)
-            run.checkpoints.mkdir()
-            run.plots.mkdir()
+            for folder in (run.checkpoints, run.plots):
+                files.make_folder(folder)
             for folder in (path, root):  # a checkpoint is only as durable as the directories above it
                 checkpoint.sync_folder(folder)
         return run
@@ -74,15 +79,19 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Take an existing run to go on with it, and tidy up what a killed process left."""
-        # A process killed while it made the directory leaves nothing in it, or the lock alone.
-        if not (path / "checkpoints").is_dir() and not (path.is_dir() and {p.name for p in path.iterdir()} <= {".lock"}):
+        if not _may_be_run(path):
             raise UsageError(f"{path} is no run directory")
+        for folder in (path / "checkpoints", path / "plots"):
+            if folder.is_symlink():
+                raise UsageError(f"{folder} is a link, and a run is written into its own folders only: put the folder there")
         run = cls(path)
         try:
             with reported(f"open run {path}"):
-                run.checkpoints.mkdir(exist_ok=True)
-                run.plots.mkdir(exist_ok=True)
+                for folder in (run.checkpoints, run.plots):
+                    files.make_folder(folder)
+                _clear(path, run.plots)
             checkpoint.sweep(run.checkpoints)
+            locating.settle_copies(run.checkpoints)
         except BaseException:
             run.close()
             raise
@@ -113,6 +122,20 @@ class Run:
         status = {"state": state, "updated": now(), "pid": os.getpid(), "host": socket.gethostname(), **more}
         _replace(self.path / "status.json", json.dumps(status, indent=2) + "\n")
 
+    def open_log(self) -> TextIO:
+        """Open train.log to add lines of text to it."""
+        with reported(f"write {self.log_path}"):
+            return TextIOWrapper(files.append(self.log_path), encoding="utf-8", errors="backslashreplace")
+
+    def folder(self, *names: str) -> Path:
+        """Return the folder of the run by these names, one within the other; each is made where it is not there."""
+        place = self.path
+        with reported(f"make a folder in {self.path}"):
+            for name in names:
+                place /= name
+                files.make_folder(place)
+        return place
+
     def append_metrics(self, step: int, scalars: Mapping[str, Any]) -> None:
         """Add a line to metrics.jsonl: floats in the shortest form that reads back exactly.
 
@@ -120,38 +143,23 @@ class Run:
         """
         numbers = {name: _number(value) for name, value in scalars.items()}
         line = json.dumps({"step": step, **numbers}, allow_nan=False).encode() + b"\n"
-        with reported(f"write {self.metrics_path}"), FileIO(self.metrics_path, "ab") as file:
+        with reported(f"write {self.metrics_path}"), files.append(self.metrics_path, 0) as file:
             if file.write(line) != len(line):  # one write a line: only the last one can be torn
                 raise OSError(f"only a part of the line for step {step} was written; the disk may be full")
 
     def sync_metrics(self) -> None:
         """Make the lines so far durable; due before the checkpoint that counts on them."""
-        with reported(f"write {self.metrics_path}"), FileIO(self.metrics_path, "ab") as file:
+        with reported(f"write {self.metrics_path}"), files.append(self.metrics_path, 0) as file:
             os.fsync(file.fileno())
 
     def truncate_metrics(self, step: int) -> None:
         """Drop what was logged after a checkpoint's step, and torn last lines; a resumed run must call it first."""
-        kept = [line for line, entry in _lines(self.metrics_path) if entry["step"] <= step]
+        kept = [line for line, entry in metric_lines(self.metrics_path) if entry["step"] <= step]
         _replace(self.metrics_path, b"".join(kept).decode())
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Read metrics.jsonl, without torn last lines."""
         return read_metrics(self.path)
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read the metrics of a run directory, which another process may be writing; null becomes NaN."""
-    lines = _lines(path / "metrics.jsonl")
-    return [{key: math.nan if value is None else value for key, value in entry.items()} for _, entry in lines]
-
-
-def read_status(path: Path) -> dict[str, Any]:
-    """Read how a run directory stands; nothing where nothing is told yet. Raises DlxError where it is damaged."""
-    file = path / "status.json"
-    try:
-        return json.loads(file.read_text()) if file.exists() else {}
-    except ValueError:
-        raise DlxError(f"{file} is damaged") from None
 
 
 def _make(root: Path, name: str, exact: bool) -> Path:
@@ -164,15 +172,31 @@ def _make(root: Path, name: str, exact: bool) -> Path:
     return path
 
 
+def _may_be_run(path: Path) -> bool:
+    """Tell whether a directory is a run's, or what a process leaves that was killed while it made one."""
+    with reported(f"open run {path}"):
+        if (path / "checkpoints").is_dir():
+            return True
+        return path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock"}
+
+
+def _clear(*folders: Path) -> None:
+    """Delete the passing files that killed processes left; of another process that draws meanwhile they are younger."""
+    for folder in folders:
+        for place in folder.iterdir():
+            if PASSING.fullmatch(place.name) and time.time() - place.lstat().st_mtime > PASSING_SECONDS:
+                place.unlink(missing_ok=True)
+
+
 def _lock(path: Path) -> int:
-    descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    with files.append(path / ".lock", 0, mode=0o644) as file:
+        descriptor = os.dup(file.fileno())
     try:
         if fcntl:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(descriptor, 300).decode(errors="replace").strip() or "another process"
         os.close(descriptor)
-        raise UsageError(f"run {path} is being trained by {holder}") from None
+        raise UsageError(f"run {path} is being trained by {_holder(path)}") from None
     except OSError as error:  # some cluster file systems have no locks
         warnings.warn(f"{path} cannot be locked ({error.strerror}): train it in one process only", stacklevel=2)
     os.ftruncate(descriptor, 0)
@@ -181,75 +205,18 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
+def _holder(path: Path) -> str:
+    with suppress(OSError):
+        return files.read(path / ".lock", 300).decode(errors="replace").strip() or "another process"
+    return "another process"
+
+
 def _replace(path: Path, text: str) -> None:
     """Give a file new content at once: readers see the old or the new."""
-    temporary = path.with_name(f".{path.name}.partial")
     with reported(f"write {path}"):
-        temporary.write_bytes(text.encode())  # as it is, whatever the system's newlines
-        os.replace(temporary, path)
+        files.write(path, text.encode())  # as it is, whatever the system's newlines
 
 
 def _number(value: Any) -> int | float | None:
-    number = value if isinstance(value, int) else float(value)
+    number = value if isinstance(value, int) and abs(value) < LARGEST else float(value)
     return number if math.isfinite(number) else None
-
-
-def _lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Give the whole lines of metrics.jsonl with what they say; damage is allowed at the end only, where writing broke off."""
-    with reported(f"read {path}"):
-        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    entries = [_entry(line) for line in lines]
-    while entries and entries[-1] is None:
-        entries.pop()
-    for number, (line, entry) in enumerate(zip(lines, entries, strict=False), 1):
-        if entry is None:
-            raise DlxError(f"{path}:{number}: damaged line in the middle of the file")
-        yield line, entry
-
-
-def _entry(line: bytes) -> dict[str, Any] | None:
-    with suppress(ValueError, KeyError, TypeError):
-        entry = json.loads(line)
-        if line.endswith(b"\n") and isinstance(entry["step"], int):
-            return entry
-    return None
-
-
-def locate(path: str) -> Path:
-    """Find the checkpoint that a user means by a run, RUN/best, RUN/last or a checkpoint; runs may be named without runs/.
-
-    A run stands for its best checkpoint, else its last. Raises UsageError with the nearest run's name if there is none.
-    """
-    for place in (Path(path), Path("runs", path)):
-        if found := _checkpoint_at(place):
-            return found
-    if Path(path).is_file():
-        raise UsageError(f"{path} is a file, not a run or a checkpoint")
-    typed = Path(path).parent if Path(path).name in POINTERS else Path(path)
-    known = {folder.parent.name: folder.parent for top in {typed.parent, Path("runs")} for folder in top.glob("*/checkpoints")}
-    near = " or ".join(f"'{known[name]}'" for name in nearest(typed.name, known))
-    raise UsageError(f"{path}: no run or checkpoint is there" + (f"; did you mean {near}?" if near else ""))
-
-
-def _checkpoint_at(place: Path) -> Path | None:
-    if place.is_dir() and (checkpoint.STEP.fullmatch(place.name) or (place / checkpoint.MANIFEST).exists()):
-        return place.parent / os.readlink(place) if place.is_symlink() else place
-    names: tuple[str, ...] = POINTERS
-    if place.name in POINTERS and not place.is_dir():
-        place, names = place.parent, (place.name,)
-    folder = place if place.name == "checkpoints" else place / "checkpoints"
-    if not folder.is_dir():
-        return None
-    for name in names:
-        # A process killed before it moved `last` leaves a newer checkpoint, or none where `last` points.
-        found = checkpoint.pointed(folder, name) or (checkpoint.newest_valid(folder)[0] if name == "last" else None)
-        if found:
-            return found
-    kind = f"{names[0]} checkpoint" if len(names) == 1 else "checkpoint yet"
-    raise UsageError(f"run {folder.parent} has no {kind}")
-
-
-def run_of(checkpoint_path: Path) -> Path | None:
-    """Give the run directory that a checkpoint lies in; None for one that was copied elsewhere."""
-    folder = checkpoint_path.absolute().parent
-    return folder.parent if folder.name == "checkpoints" and (folder.parent / "config.yaml").exists() else None

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from dlx import checkpoint, seal, snapshot, yaml_reader
 from dlx.core import Processor
+from dlx.errors import DlxError
+from dlx.failures import is_memory, reason
 from dlx.trainer import Trainer
 
 
@@ -42,11 +44,27 @@ def pack(trainer: Trainer, config: str, facts: Mapping[str, Any], processor: Pro
     }
 
 
+# What a state that is not the experiment's own makes of components that trust it.
+UNFIT = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError)
+
+
 def unpack(trainer: Trainer, files: Mapping[str, bytes]) -> None:
-    """Return a trainer to the state of a checkpoint."""
+    """Return a trainer to the state of a checkpoint; raises DlxError where it is not this experiment's."""
+    try:
+        _unpack(trainer, files)
+    except UNFIT as error:
+        if is_memory(error):
+            raise
+        raise DlxError(f"the checkpoint's state is not this experiment's: {type(error).__name__}: {reason(error)}") from error
+
+
+def _unpack(trainer: Trainer, files: Mapping[str, bytes]) -> None:
     state = json.loads(files["state.json"])
     weights = snapshot.unpack_tensors(files["model.safetensors"])
     if trainer.average:
+        if "training.safetensors" not in files:
+            raise DlxError("the checkpoint lacks training.safetensors, the weights beside their moving average")
+        snapshot.refuse_unfit(trainer.task, weights)
         trainer.average.load(weights)
         weights = snapshot.unpack_tensors(files["training.safetensors"])
     snapshot.load_module(trainer.task, weights)
@@ -68,12 +86,12 @@ class Saver:
     ) -> None:
         self.folder, self.facts, self.processor, self.keep = folder, facts, processor, keep
         self.config = yaml_reader.dump(config)
-        self.seal = snapshot.pack_json(seal.seal(self.config.encode()))
+        self.seal = seal.seal(self.config.encode()) or b""
 
     def take(self, trainer: Trainer) -> tuple[str, dict[str, bytes]]:
         """Write the present state as the name and the files of a checkpoint, in memory."""
         files = pack(trainer, self.config, self.facts, self.processor)
-        return checkpoint.step_name(trainer.step), {**files, "seal.json": self.seal}
+        return checkpoint.step_name(trainer.step), {**files, "seal": self.seal}
 
     def save(self, trainer: Trainer, states: list[tuple[str, dict[str, bytes]]]) -> None:
         """Save states, point `last` and `best` at them, and remove what is no longer kept."""

@@ -25,18 +25,16 @@ def cache_home() -> Path:
     return Path(home, "dlx")
 
 
-def seal(content: bytes) -> str | None:
+def seal(content: bytes) -> bytes | None:
     """Compute the seal of a config, with a key that is made at its first use; None where no key can be kept."""
     key = _key(make=True)
-    return None if key is None else hmac.new(key, content, hashlib.sha256).hexdigest()
+    return None if key is None else hmac.new(key, content, hashlib.sha256).hexdigest().encode()
 
 
-def is_own(content: bytes, sealed: str | None) -> bool:
+def is_own(content: bytes, sealed: bytes) -> bool:
     """Return whether a seal is what this user's key makes of a config."""
     key = _key(make=False)
-    if key is None or not isinstance(sealed, str):
-        return False
-    return hmac.compare_digest(hmac.new(key, content, hashlib.sha256).hexdigest().encode(), sealed.encode())
+    return key is not None and hmac.compare_digest(hmac.new(key, content, hashlib.sha256).hexdigest().encode(), sealed)
 
 
 def _key(make: bool) -> bytes | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from dlx import naming
 from dlx.errors import Fault, Path, limited, nearest, shown, unknown
 
 # Sections and what each may be written as. The components' own keys are checked against their signatures.
@@ -58,9 +58,9 @@ def structure(values: dict[str, Any]) -> list[Fault]:
         for key, most in MOST.items()
         if type(values.get(key)) is int and not 0 <= values[key] <= most
     ]
-    if isinstance(name := values.get("name"), str) and not (re.fullmatch(r"[\w.-]*\w[\w.-]*", name) and len(name) <= 100):
-        rule = "a run's name has letters, digits, '-', '_' and '.', at most 100 in all"
-        faults.append(Fault(("name",), f"{rule}, not {shown(name)}"))
+    # A run that was resumed from within its own folder may have kept "", which training refuses to begin with.
+    if isinstance(name := values.get("name"), str) and name and (fault := naming.fault(name)):
+        faults.append(Fault(("name",), f"{fault}, not {shown(name)}"))
     return faults
 
 

@@ -15,12 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from dlx import checkpoint, planning, registry, snapshot, spec, weights
+from dlx import contents, files, manifest, planning, registry, snapshot, spec, weights
 from dlx.core import Task
 from dlx.errors import DlxError, Misfit
+from dlx.failures import is_memory, reason
+from dlx.locating import locate
 from dlx.processors.image import ImageProcessor
 from dlx.processors.image_decoding import Decoding
-from dlx.run import locate
 
 KEPT = 64 * 2**20  # bytes of answers: several metrics ask about the same images, and each evaluation about the same real ones
 CHUNK = 256  # images in one forward pass
@@ -110,17 +111,21 @@ def load(path: str) -> Trained:
     """
     try:
         folder = locate(path).resolve()
-        return _load(folder, (folder / checkpoint.MANIFEST).read_bytes())
+        return _load(folder, files.read(folder / manifest.MANIFEST, manifest.MOST_MANIFEST))
     except DlxError as error:
         raise Misfit(str(error)) from None
     except OSError as error:
         raise Misfit(f"{path}: cannot be read: {error.strerror}") from None
+    except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
+        if is_memory(error):
+            raise
+        raise Misfit(f"{path}: its network cannot answer: {reason(error)}") from error
 
 
 @lru_cache(maxsize=8)
-def _load(folder: Path, manifest: bytes) -> Trained:
+def _load(folder: Path, listed: bytes) -> Trained:
     """Load a checkpoint; another one in its place has another manifest."""
-    files = checkpoint.read(folder)
+    files = contents.read(folder)
     plan = planning.plan(spec.parse(files["config.yaml"].decode(), str(folder / "config.yaml"), []), inference=True)
     task_class: Any = registry.tasks.get(plan["task"].name)
     if "logits" not in task_class.predicts:
@@ -140,7 +145,7 @@ def _processor(kept: Any, facts: Mapping[str, Any], folder: Path) -> ImageProces
     """Make a checkpoint's processor of images, or one from the facts, where images came from no file."""
     if kept and kept["name"] == ImageProcessor.name:
         return ImageProcessor.from_state(kept["state"])
-    if not {"channel_mean", "channel_std", "class_names"} <= facts.keys():
+    if not {"channel_mean", "channel_std", "class_names"} <= facts.keys() or len(facts.get("input_shape") or ()) != 3:
         raise Misfit(f"{folder}: was not trained on images; give a classifier of images")
     channels, height, width = facts["input_shape"]
     decoding, names = Decoding(height, width, channels), facts["class_names"]

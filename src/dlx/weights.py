@@ -6,6 +6,7 @@ import logging
 import os
 import pickle
 import re
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,12 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlx import failures
 from dlx.errors import Fault, Misfit, Path, meant, nearest
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
 ENTRIES = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights")  # where tools put the tensors
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")  # what wrappers put before every name
 COUNTER = "num_batches_tracked"  # batch norm's: old files lack it, and it matters only with momentum: null
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # those of 8 bits mean nothing without their scales
 PARTS = ("weight", "bias", "running_mean", "running_var")  # the order of a layer's tensors in PyTorch
 
 log = logging.getLogger("dlx")
@@ -112,14 +115,17 @@ def read(file: str) -> Weights:
     if not file.endswith(SUFFIXES):
         raise _misfit(file, f"weights are read from {', '.join(SUFFIXES)}")
     if file.endswith(".safetensors"):
-        return Weights(file, _read_safetensors(file), ordered=False)
+        tensors = _read_safetensors(file)
+        _refuse_strange(file, tensors)
+        return Weights(file, tensors, ordered=False)
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of torch's, about files that are refused below
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         reason = "holds more than tensors, or is damaged; what is read is the file of torch.save(model.state_dict(), FILE)"
         raise _misfit(file, reason) from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise _misfit(file, f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+    except Exception as error:  # a damaged file fails in as many ways as there are bytes in it
+        raise _misfit(file, f"cannot be read: {failures.reason(error)}") from None
     return from_mapping(content, file)
 
 
@@ -128,8 +134,8 @@ def _read_safetensors(file: str) -> dict[str, Tensor]:
 
     try:
         return safetensors.torch.load_file(file)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise _misfit(file, f"cannot be read: {error}") from None
+    except Exception as error:
+        raise _misfit(file, f"cannot be read: {failures.reason(error)}") from None
 
 
 def from_mapping(content: Any, file: str) -> Weights:
@@ -140,9 +146,27 @@ def from_mapping(content: Any, file: str) -> Weights:
         tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
         entry = next((e for e in ENTRIES if isinstance(content.get(e), Mapping)), None)
         if tensors and entry is None:
+            _refuse_strange(file, tensors)
             return Weights(file, tensors)
         content = content.get(entry)
     raise _misfit(file, "holds no tensors by name")
+
+
+def _refuse_strange(file: str, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse what stands for numbers without being a plain array of them: sparse, quantised, without a storage."""
+    for name, value in tensors.items():
+        if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
+            kind = "quantised" if value.is_quantized else str(value.layout).removeprefix("torch.")
+            raise _misfit(file, f"'{name}' is no plain tensor but {kind} on '{value.device.type}'; save it as float numbers")
+
+
+def _refuse_kinds(wanted: Mapping[str, Tensor], given: Weights, matched: list[tuple[str, str]]) -> None:
+    """Refuse numbers of another kind: what copying turns 300 into, or a scale that the file keeps elsewhere, no one knows."""
+    for own, name in matched:
+        kinds = wanted[own].dtype, given.tensors[name].dtype
+        if kinds[0] != kinds[1] and not (kinds[0].is_floating_point and kinds[1] in FLOATS):
+            words = " for ".join(str(kind).removeprefix("torch.") for kind in reversed(kinds))
+            raise _misfit(given.file, f"'{name}' holds numbers of another kind than '{own}' of the model: {words}")
 
 
 def load(wanted: Mapping[str, Tensor], given: Weights, leeway: Leeway = Leeway()) -> Report:
@@ -159,6 +183,7 @@ def load(wanted: Mapping[str, Tensor], given: Weights, leeway: Leeway = Leeway()
             report = _by_order(wanted, given, leeway)
         except _NoMatch as by_order:
             raise _misfit(given.file, f"does not fit the model: by name, {by_name}; by order, {by_order}") from None
+    _refuse_kinds(wanted, given, report.matched)
     with torch.no_grad():
         for own, name in report.matched:
             wanted[own].copy_(given.tensors[name])

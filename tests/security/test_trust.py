@@ -67,7 +67,7 @@ def test_a_forged_seal_is_none(trained, tmp_path):
     (found,) = checkpoint.steps(trained / "runs" / "own" / "checkpoints")[:1]
     files = checkpoint.read(found)
     for forged in (b"null", b'""', b'"' + b"0" * 64 + b'"', b"[1]", b'{"a": 1}'):
-        assert not Loaded(found, {**files, "seal.json": forged}).is_own()
+        assert not Loaded(found, {**files, "seal": forged}).is_own()
 
 
 def test_resuming_a_run_by_its_name_alone_obeys_no_stranger(trained, tmp_path):

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from dlx import files
 from dlx.commands.loading import load
 from dlx.errors import UsageError, brief
-from dlx.run import run_of
+from dlx.failures import optional
+from dlx.locating import run_of
 
 
 def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -> dict[str, Any]:
@@ -71,16 +73,25 @@ def closer(built: Any) -> Callable[[], list[Any]]:
 
 
 def draw(found: Any, checkpoint: Path, split: str) -> list[str]:
-    """Save the pictures of an evaluation in the plots of the checkpoint's run, where it lies in one."""
+    """Save the pictures of an evaluation in the plots of the checkpoint's run, where it lies in one; give their files.
+
+    What cannot be drawn or written is told: the numbers do not depend on it.
+    """
     run = run_of(checkpoint)
     if run is None:
         return []
-    (run / "plots").mkdir(exist_ok=True)
-    pictures = {**found.pictures(), **found.shown}
-    files = {str(run / "plots" / f"{split}_{name}.png"): picture for name, picture in pictures.items()}
-    for file, picture in files.items():
-        picture.savefig(file)
-    return list(files)
+    pictures, written = dict(found.shown), list[str]()
+    for metric in found.metrics:
+        with optional(f"pictures of {type(metric).__name__}"):
+            pictures = {**metric.pictures(), **pictures}
+    with optional(f"pictures in {run / 'plots'}"):
+        files.make_folder(run / "plots")
+        for name, picture in pictures.items():
+            file = run / "plots" / f"{split}_{name}.png"
+            with optional(str(file)):
+                files.save_picture(picture, file)
+                written.append(str(file))
+    return written
 
 
 def render(result: dict[str, Any], as_json: bool) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlx import checkpoint, seal, spec
+from dlx import contents, seal, spec
 from dlx.errors import UsageError, dotted, printable
-from dlx.run import locate
+from dlx.locating import locate
 
 if TYPE_CHECKING:
     from dlx.kept import Kept
@@ -64,8 +64,7 @@ class Loaded:
 
     def is_own(self) -> bool:
         """Return whether it was made by this very user's dlx."""
-        kept = json.loads(self.files.get("seal.json", b"null"))
-        return seal.is_own(self.files["config.yaml"], kept)
+        return seal.is_own(self.files["config.yaml"], self.files.get("seal", b""))
 
     def approve(self, plan: Plan, trusted: bool) -> None:
         """Raise UsageError where a stranger's config would have files read, written or downloaded without the user's word."""
@@ -89,4 +88,4 @@ class Loaded:
 def load(path: str) -> Loaded:
     """Find and verify a checkpoint."""
     folder = locate(path)
-    return Loaded(folder, checkpoint.read(folder))
+    return Loaded(folder, contents.read(folder))

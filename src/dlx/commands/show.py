@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dlx import spec
+from dlx import files, spec
 from dlx.commands.listing import GIVEN
 from dlx.errors import UsageError, brief, meant, nearest
 
@@ -69,11 +69,14 @@ def _component(kind: Any, name: str) -> list[str]:
 
 def show_run(path: Path) -> str:
     """Write how a run stands, its best evaluations and its last lines; and draw its curves anew."""
-    from dlx.run import read_metrics, read_status
+    from dlx.records import read_metrics, read_status
 
     status = read_status(path)
     rows = read_metrics(path)
-    lines = [f"run {path}: {status.get('state', 'not begun')}, step {status.get('step', 0)}"]
+    step = max(
+        status.get("step", 0), *(row["step"] for row in rows[-1:]), 0
+    )  # the status is that of the beginning till the end
+    lines = [f"run {path}: {_state(path, status)}, step {step}"]
     if status.get("reason"):
         lines.append(status["reason"])
     if best := status.get("best"):
@@ -81,18 +84,35 @@ def show_run(path: Path) -> str:
     evaluated = [row for row in rows if any(key.startswith("val/") for key in row)] or rows
     if evaluated:
         lines += ["", *_columns(_thin(evaluated, 12))]
-        from dlx.plots import curves
-
-        figure = curves(rows)
-        if figure is not None:
-            (path / "plots").mkdir(exist_ok=True)
-            figure.savefig(path / "plots" / "curves.png")
-            lines += ["", f"wrote {path / 'plots' / 'curves.png'}"]
+        lines += _draw(path, rows)
     from dlx.commands.describing import inputs_of_run
 
     if columns := inputs_of_run(path):
         lines += ["", *columns]
     return "\n".join(lines)
+
+
+def _state(path: Path, status: dict[str, Any]) -> str:
+    """Say how a run stands: one that says it is running may have been killed."""
+    from dlx.records import is_gone
+
+    state = status.get("state", "not begun")
+    return f"{state} (process {status['pid']} is gone: it was killed)" if is_gone(path, status) else state
+
+
+def _draw(path: Path, rows: list[dict[str, Any]]) -> list[str]:
+    """Draw the curves into the run's plots, where they can be written, and say where."""
+    from dlx.failures import optional
+
+    file = path / "plots" / "curves.png"
+    with optional(str(file)):
+        from dlx.plots import curves
+
+        if (figure := curves(rows)) is not None:
+            files.make_folder(file.parent)
+            files.save_picture(figure, file)
+            return ["", f"wrote {file}"]
+    return []
 
 
 def _thin(rows: list[Any], most: int) -> list[Any]:

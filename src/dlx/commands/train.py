@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import os
+import shlex
 import signal
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlx import checkpoint, spec
+from dlx import checkpoint, contents, naming, spec
 from dlx.commands.loading import Loaded
-from dlx.errors import Interrupted, UsageError, dotted
+from dlx.errors import DlxError, Interrupted, UsageError, dotted, printable, shown
+from dlx.failures import reason, told
 from dlx.machine import environment
 from dlx.run import Run
 
 if TYPE_CHECKING:
     from dlx.planning import Plan
     from dlx.trainer import Trainer
+
+HANGUP: int | None = getattr(signal, "SIGHUP", None)  # Windows has none
+
+log = logging.getLogger("dlx")
 
 # What a resumed run may change without becoming another experiment.
 FREE = (
@@ -50,10 +59,9 @@ def train(
     path, described = _describe(config, overrides, name, resume, runs)
     from dlx import build, weights  # torch loads only once the config's structure is sound
 
-    found = checkpoint.newest_valid(path / "checkpoints")[0] if resume and path.exists() else None
-    if found:
+    if found := _earlier(path) if resume else None:
         # By a config of the user's own the user has said what may be read; by a run's, its maker has.
-        earlier, trusted = Loaded(found, checkpoint.read(found)), trust or not Path(config).is_dir()
+        earlier, trusted = Loaded(found, contents.read(found)), trust or not Path(config).is_dir()
         kept = earlier.kept()
         with weights.withheld():  # the checkpoint has them
             built = build.prepare(described, kept, lambda plan: _approve(plan, path, earlier, trusted))
@@ -66,18 +74,28 @@ def train(
     is_new = not (resume and path.exists())
     exact = name is not None or described.values.get("name") is not None or resume
     with Run.create(path.parent, path.name, exact=exact) if is_new else Run.open(path) as run:
-        plan.sections["name"] = run.path.name
+        plan.sections["name"] = _kept_name(run.path)
         return Session(run, built, trainer, is_new, quiet).run()
+
+
+def _earlier(path: Path) -> Path | None:
+    """Find the newest valid checkpoint of a run; None where there is none yet."""
+    folder = path / "checkpoints"
+    return checkpoint.newest_valid(folder)[0] if folder.is_dir() else None
 
 
 def _approve(plan: Plan, run: Path, earlier: Loaded, trusted: bool) -> None:
     """Refuse to go on with another experiment than a run's, and what a stranger's run may not ask for."""
-    from dlx.yaml_reader import parse
-
-    old, _ = parse(earlier.files["config.yaml"].decode(), str(earlier.path / "config.yaml"))
+    old = earlier.spec([]).values
     if changed := [key for key in differences(old, plan.resolved()) if not key.startswith(FREE)]:
         raise UsageError(f"{run}: to resume, the experiment must stay as it was; changed: {'; '.join(changed)}")
     earlier.approve(plan, trusted)
+
+
+def _kept_name(path: Path) -> str | None:
+    """Give the name that a run's config keeps: its folder's, unless nobody may give such a name (`.` has its parent's)."""
+    name = os.path.basename(os.path.abspath(path))
+    return None if naming.fault(name) else name
 
 
 def _describe(config: str, overrides: list[str], name: str | None, resume: bool, runs: Path) -> tuple[Path, spec.Spec]:
@@ -89,10 +107,22 @@ def _describe(config: str, overrides: list[str], name: str | None, resume: bool,
         if not (Path(config) / "config.yaml").is_file():
             raise UsageError(f"{config} is a folder, and no run: it has no config.yaml")
         if not resume:
-            raise UsageError(f"{config} is a run already; to go on with it: dlx train {config} --resume")
+            raise UsageError(f"{config} is a run already; to go on with it: dlx train {quoted(config)} --resume")
         return Path(config), spec.load(Path(config) / "config.yaml", overrides)
     described = spec.load(config, overrides)
-    return runs / (name or described.values.get("name") or Path(config).stem), described
+    return runs / _name(described, config, name, runs), described
+
+
+def _name(described: spec.Spec, config: str, name: str | None, runs: Path) -> str:
+    """Choose the run's name: the one given, else the config file's; raises UsageError before anything is built."""
+    given = name if name is not None else described.values.get("name")
+    chosen = Path(config).stem if given is None else given
+    new = naming.fault(chosen) is not None or not os.path.lexists(runs / chosen)  # one that is there was lawful once
+    if new and (fault := naming.fault_of_new(chosen, runs)):
+        if given is not None:
+            raise UsageError(f"{described.place(('name',))} name: {fault}, not {shown(chosen)}")
+        raise UsageError(f"{printable(config)}: the run would be named {shown(chosen)}: {fault}; give another by --name")
+    return chosen
 
 
 class Session:
@@ -136,18 +166,23 @@ class Session:
             run.write_status("running", step=trainer.step)
             trainer.fit()
         except (Interrupted, KeyboardInterrupt) as error:
-            run.write_status(
-                "interrupted", step=trainer.step, reason=signal.Signals(getattr(error, "signal", signal.SIGINT)).name
-            )
-            trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {run.path} --resume")
+            self.conclude("interrupted", signal.Signals(getattr(error, "signal", signal.SIGINT)).name)
+            trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {quoted(run.path)} --resume")
             raise
         except BaseException as error:
-            run.write_status("failed", step=trainer.step, reason=f"{type(error).__name__}: {error}")
+            self.conclude("failed", told(error) or f"{type(error).__name__}: {error}")
             raise
         else:
             run.write_status("finished", step=trainer.step, best=trainer.best)
         finally:
             self.draw()
+
+    def conclude(self, state: Any, reason: str) -> None:
+        """Leave a status behind an end that came too early; where that fails too, the reason is still what is told."""
+        try:
+            self.run_directory.write_status(state, step=self.trainer.step, reason=reason)
+        except DlxError as error:
+            log.warning("warning: %s", error)
 
     def prepare(self) -> None:
         """Begin a run, or bring everything to the newest checkpoint of an old one."""
@@ -187,7 +222,7 @@ class Session:
         """Go back to a checkpoint of this run."""
         from dlx.saver import unpack
 
-        unpack(self.trainer, checkpoint.read(found))
+        unpack(self.trainer, contents.read(found))
         self.saver.return_to(self.trainer, found)
         self.run_directory.truncate_metrics(self.trainer.step)
         done = self.trainer.step >= self.trainer.total_steps
@@ -196,16 +231,16 @@ class Session:
 
     def draw(self) -> None:
         """Draw the curves and the films; a failure to draw is no failure of the run."""
-        from dlx.pictures import films
-        from dlx.plots import curves
-
         try:
-            films(self.run_directory.path / "plots")
+            from dlx.pictures import films
+            from dlx.plots import curves
+
+            films(self.run_directory.folder("plots"))
             figure = curves(self.run_directory.read_metrics())
             if figure is not None:
                 self.trainer.tell("picture", self.trainer.step, "curves", figure)
         except Exception as error:
-            self.trainer.tell("message", f"warning: the curves could not be drawn: {error}")
+            self.trainer.tell("message", f"warning: the curves could not be drawn: {reason(error)}")
 
     def summary(self) -> dict[str, Any]:
         """Tell what came of it."""
@@ -217,20 +252,41 @@ class Session:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM for the trainer to see between steps; a second SIGINT stops at once."""
+    """Collect SIGINT, SIGTERM and SIGHUP for the trainer to see between steps; a second SIGINT stops at once."""
     received: list[int] = []
 
     def note(number: int, frame: Any) -> None:
         if received and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if number == HANGUP:
+            _leave_terminal()
         received.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in _heeded()}
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _heeded() -> list[int]:
+    """List the signals that stop training; nohup has asked that a hang-up does not."""
+    hangup = [HANGUP] if HANGUP is not None and signal.getsignal(HANGUP) != signal.SIG_IGN else []
+    return [signal.SIGINT, signal.SIGTERM, *hangup]
+
+
+def _leave_terminal() -> None:
+    """Let what is written to a terminal that has gone go nowhere, so that the last checkpoint is not lost to an error."""
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+def quoted(path: Path | str) -> str:
+    """Write a path as a shell takes it."""
+    return shlex.quote(str(path))
 
 
 def differences(old: Any, new: Any, path: tuple = ()) -> list[str]:

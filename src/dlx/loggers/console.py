@@ -25,7 +25,7 @@ class Console(Logger):
     always = True
 
     def __init__(self, run: Run, quiet: bool = False) -> None:
-        self.file: TextIO = (run.path / "train.log").open("a", encoding="utf-8")
+        self.file: TextIO = run.open_log()
         self.rich = RichConsole(stderr=True, highlight=False)
         self.live = self.rich.is_terminal and not quiet
         self.quiet, self.next_line, self.held = quiet, 0.0, ""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from pathlib import Path
 
+from dlx import files
 from dlx.core import Logger, Picture
+from dlx.failures import reason
 from dlx.registry import loggers
 from dlx.run import Run
+
+log = logging.getLogger("dlx")
 
 
 @loggers("jsonl")
@@ -18,16 +22,18 @@ class JsonLines(Logger):
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.failed = set[str]()  # names of pictures
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         self.run.append_metrics(step, scalars)
 
     def picture(self, step: int, name: str, picture: Picture) -> None:
-        folder = Path(self.run.path) / "plots"
-        folder.mkdir(exist_ok=True)
-        picture.savefig(str(folder / f"{name}.png"))
+        files.save_picture(picture, self.run.folder("plots") / f"{name}.png")
 
     def frame(self, step: int, name: str, picture: Picture) -> None:
-        folder = Path(self.run.path) / "plots" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        picture.savefig(str(folder / f"step-{step:08d}.png"))
+        try:
+            files.save_picture(picture, self.run.folder("plots", name) / f"step-{step:08d}.png")
+        except Exception as error:  # what is only looked at is no reason to stop; it is told once
+            if name not in self.failed:
+                self.failed.add(name)
+                log.warning("warning: the picture %s could not be drawn: %s", name, reason(error))

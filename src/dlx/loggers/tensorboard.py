@@ -20,7 +20,7 @@ class TensorBoard(Logger):
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise Misfit("needs the extra 'tensorboard': pip install 'dlx[tensorboard]'") from None
-        self.writer = SummaryWriter(str(run.path / "tensorboard"))
+        self.writer = SummaryWriter(str(run.folder("tensorboard")))
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         for name, value in scalars.items():
