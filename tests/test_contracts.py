@@ -83,7 +83,7 @@ def test_a_model_answers_with_one_row_a_sample_and_keeps_its_state(name, more, r
 @pytest.mark.parametrize("name", registry.sources.names())
 def test_a_data_set_gives_batches_in_the_words_of_the_glossary(name):
     wanted = registry.sources.signatures[name]
-    assert set(wanted.facts) <= {"seed"}
+    assert set(wanted.facts) <= {"seed", "processor", "wanted_splits", "task_target"}
     if required := [c.name for c in wanted.choices.values() if c.default is REQUIRED]:
         pytest.skip(f"needs {', '.join(required)}; its own tests build it")
     choices = {c.name: c.default for c in wanted.choices.values()}

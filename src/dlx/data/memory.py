@@ -41,7 +41,7 @@ class Memory(Source):
         self.batch_size, self.evaluation_batch_size = batch_size, evaluation_batch_size or batch_size
         self.size = max(sizes.get("train", {0}))
         self.least = batch_size if drop_last else 1  # samples that still make a batch
-        if self.size < self.least:
+        if "train" in data and self.size < self.least:
             hint = "; use a smaller one, or drop_last: false" if self.size else ""
             raise Misfit(f"the training split has {self.size} samples, less than a batch{hint}", ("batch_size",))
         self.batches_per_epoch = self.size // batch_size if drop_last else -(-self.size // batch_size)
