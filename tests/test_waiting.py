@@ -18,6 +18,13 @@ def clock(monkeypatch):
     return now
 
 
+class Still:
+    """Stands for a source."""
+
+    def state_dict(self):
+        return {}
+
+
 def steps(meter, clock, count, drawing, working):
     """Take steps of so many seconds, with a pause between them in which training does something else."""
 
@@ -28,7 +35,7 @@ def steps(meter, clock, count, drawing, working):
 
     source = batches()
     for _ in range(count):
-        meter.take(source, 1)
+        meter.take(source, 1, Still())
         clock[0] += working
         meter.add(clock[0])
         clock[0] += 100
@@ -86,6 +93,6 @@ def test_measuring_costs_little():
     meter, source = Waiting(200), itertools.repeat({})
     begun = time.perf_counter()
     for _ in range(2000):
-        meter.take(source, 1)
+        meter.take(source, 1, Still())
         meter.add(time.perf_counter())
     assert time.perf_counter() - begun < 0.1  # 2 microseconds a step on a quiet machine

@@ -34,7 +34,7 @@ class Grid:
 
     def savefig(self, path: Any, /) -> None:
         """Write a PNG file."""
-        Image.fromarray(self.array()).save(path)
+        Image.fromarray(self.array()).save(path, "PNG")
 
 
 def _tile(image: np.ndarray, scale: int) -> np.ndarray:
@@ -42,9 +42,9 @@ def _tile(image: np.ndarray, scale: int) -> np.ndarray:
     return colours.transpose(1, 2, 0).repeat(scale, 0).repeat(scale, 1)
 
 
-def save(image: np.ndarray, path: Path) -> None:
-    """Write one image uint8 (C, H, W) as it is."""
-    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(path)
+def save(image: np.ndarray, path: Any) -> None:
+    """Write one image uint8 (C, H, W) as it is, as PNG, to a file by its path or open."""
+    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(path, "PNG")
 
 
 def film(frames: Sequence[Path], path: Path) -> None:

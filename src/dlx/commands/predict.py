@@ -34,7 +34,7 @@ def predict(
         raise UsageError(f"{loaded.path}: it reads no inputs, it makes images: dlx predict {path} --count 64")
     processor: Any = build.processor(kept)
     if skip_bad:
-        if not hasattr(processor, "skip_bad"):
+        if not processor.can_skip:
             raise UsageError("--skip-bad leaves out image files; this model reads none")
         processor.skip_bad = True
     explanations = None
@@ -42,11 +42,11 @@ def predict(
         from dlx.commands.explaining import Explanations
 
         explanations = Explanations(built, loaded.json("facts.json"), explain)
-    examples = iter(processor.read(inputs))
+    examples, answered = iter(processor.read(inputs)), False
     with evaluator.evaluating(built.task, built.device, built.seed):
         while group := list(islice(examples, batch_size)):
             encoded = processor.encode(group)
-            if skip_bad and not processor.encoded:
+            if skip_bad and not len(encoded["input"]):
                 continue
             batch = core.to_device(encoded, built.device.device)
             with built.device.autocast():
@@ -54,7 +54,11 @@ def predict(
             answers = processor.decode(prediction)
             if explanations:
                 explanations.add(batch, answers)
+            answered = True
             yield from answers
+    if skip_bad and not answered:
+        count = len(processor.skipped)
+        raise UsageError(f"no answer: {f'none of the {count:,} files can' if count > 1 else 'the only file cannot'} be used")
 
 
 def generates(task: Any) -> bool:
@@ -78,7 +82,7 @@ def flat(answer: dict[str, Any]) -> dict[str, Any]:
 def render(answers: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
     """Write answers as JSON lines or as CSV with a header."""
     if as_json:
-        yield from (json.dumps(answer, ensure_ascii=False) for answer in answers)
+        yield from map(_json, answers)
         return
     header: list[str] = []
     for answer in answers:
@@ -87,6 +91,15 @@ def render(answers: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
             header = list(row)
             yield _line(header)
         yield _line([f"{v:.6g}" if isinstance(v, float) else v for v in row.values()])
+
+
+def _json(answer: dict[str, Any]) -> str:
+    text = json.dumps(answer, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file name that is no text: JSON must be, so its bytes are escaped
+        return json.dumps(answer)
+    return text
 
 
 def _line(cells: list[Any]) -> str:

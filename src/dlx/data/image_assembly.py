@@ -153,7 +153,8 @@ def choose(splits: Mapping[str, np.ndarray], wanted: Wanted) -> dict[str, np.nda
     """Give the wanted splits of those there are; raises UsageError where there is none of them."""
     chosen = {split: rows for split, rows in splits.items() if wanted is None or split in wanted}
     if not any(len(rows) for rows in chosen.values()):
-        missing, there = " or ".join(sorted(wanted or ())), ", ".join(split for split, rows in splits.items() if len(rows))
+        missing = " or ".join(sorted(wanted or ()))
+        there = ", ".join(split for split in ("train", "val", "test") if len(splits.get(split, ())))
         raise UsageError(f"the data has no split '{missing}'; it has {there}")
     return chosen
 
