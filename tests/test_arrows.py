@@ -19,6 +19,7 @@ ALLOWED = {
     "registry": {"signatures", "errors"},
     "machine": {"dlx"},
     "seal": set(),
+    "scratch": set(),
     "kept": {"core", "errors"},
     "planning": {"device", "errors", "optimizers", "registry", "schedules", "signatures", "trainer", "written"},
     "notation": {"registry", "signatures", "errors"},

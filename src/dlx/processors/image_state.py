@@ -50,7 +50,8 @@ def checked(state: Mapping[str, Any]) -> dict[str, Any]:
         found = State.model_validate(state)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"the state of the image processor is damaged: {dotted(first['loc'])}: {first['msg']}") from None
+        place = f"{dotted(first['loc'])}: " if first["loc"] else ""
+        raise UsageError(f"the state of the image processor is damaged: {place}{first['msg']}") from None
     decoding = Decoding(**found.decoding.model_dump())
     if reason := _misfit(found, decoding):
         raise UsageError(f"the state of the image processor is damaged: {reason}")
