@@ -154,6 +154,8 @@ def _below(folder: str) -> Iterator[ImageFile]:
     found = False
     for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for link in (name for name in folders if os.path.islink(os.path.join(place, name))):
+            log.warning("%s: is a link to a folder and was not followed", os.path.join(place, link))
         for name in sorted(names):
             if os.path.splitext(name)[1].lower() in ENDINGS and not name.startswith("."):
                 found = True
