@@ -43,12 +43,11 @@ def resident() -> dict[str, float]:
     return {name: int(lines[name].split()[0]) / 1000 for name in ("VmRSS", "RssAnon")}
 
 
-def hollow(files: Any, decoding: Any, place: str, cache: str, num_workers: int) -> None:
+def hollow(files: Any, decoding: Any, place: str, num_workers: int, plain: Any) -> None:
     """Stand in for decoding: a whole cache whose pixels are a hole."""
     from dlx.data import image_cache
 
     count = len(files.names)
-    os.mkdir(place)
     with open(os.path.join(place, "pixels"), "wb") as pixels:
         pixels.truncate(count * int(np.prod(decoding.shape)))
     np.arange(count, dtype=np.uint64).tofile(os.path.join(place, "digests"))
@@ -61,7 +60,7 @@ def simulate(count: int, cache: str, epochs: int) -> dict[str, Any]:
     """Make the source of so many images twice, the second time from its cache, and read it."""
     import torch
 
-    from dlx.data import image_assembly, image_cache, image_listing, image_pixels, memory
+    from dlx.data import image_assembly, image_cache, image_listing, image_names, image_pixels, memory
 
     torch.set_num_threads(1)
     image_cache._build = hollow  # type: ignore[assignment]
@@ -69,10 +68,13 @@ def simulate(count: int, cache: str, epochs: int) -> dict[str, Any]:
     names = [f"{n % CLASSES:04}/{n:07}.jpg" for n in range(count)]
 
     def make() -> Any:
-        files = image_listing.Names("simulated")
+        files = image_names.Names("simulated")
         for number, name in enumerate(names):
             files.add(name, (number, number, number, -1))
-        wanted = image_assembly.preparation(SIZE, None, 3, "squash", 10**6, "error", cache, 0)
+        wanted = image_assembly.preparation(
+            None, None, image_size=SIZE, cache_size=None, channels=3, resize="squash", max_pixels=10**6, check_endings=True,
+            on_bad="error", cache=cache, workers=0,
+        )  # fmt: skip
         listing = image_listing.by_folders(files, "classes")
         choices: dict[str, Any] = {"augment": None, "batch_size": BATCH, "drop_last": False}
         return image_assembly.assemble(0, listing, wanted, val=None, test=None, split_seed=0, **choices)
@@ -94,7 +96,8 @@ def simulate(count: int, cache: str, epochs: int) -> dict[str, Any]:
 
 def listed(count: int) -> dict[str, Any]:
     """Find real files: names, stamps, classes, and the digest that names their cache."""
-    from dlx.data.image_listing import by_folders, walk
+    from dlx.data.image_listing import by_folders
+    from dlx.data.image_names import walk
     from dlx.processors.image_decoding import ENDINGS
 
     with tempfile.TemporaryDirectory(prefix="dlx-listing-") as folder:

@@ -25,6 +25,7 @@ ALLOWED = {
     "registry": {"signatures", "errors"},
     "machine": {"dlx"},
     "seal": set(),
+    "scratch": set(),
     "kept": {"core", "errors"},
     "planning": {"device", "errors", "optimizers", "registry", "schedules", "signatures", "trainer", "written"},
     "notation": {"registry", "signatures", "errors"},

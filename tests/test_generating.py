@@ -101,6 +101,21 @@ def test_a_mistake_is_one_message(here, arguments, message):
     assert message in dlx("predict", *arguments, code=2)
 
 
+def test_nothing_is_written_through_a_link_or_over_a_file(here, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("generated").symlink_to(tmp_path / "elsewhere")
+    found = rows(dlx("predict", here / "runs/free", "--count", 1))
+    assert [row["file"] for row in found] == ["generated-2/00000.png", "generated-2/grid.png"]
+    assert not Path("elsewhere").exists()
+    Path("out").mkdir()
+    Path("out/00000.png").symlink_to(tmp_path / "elsewhere")
+    assert "nothing is overwritten" in dlx("predict", here / "runs/free", "--count", 1, "--output", "out", code=2)
+    Path("file").write_text("mine")
+    assert "--output file: cannot be made a folder" in dlx(
+        "predict", here / "runs/free", "--count", 1, "--output", "file", code=2
+    )
+
+
 def test_a_classifier_makes_no_images(here, tmp_path):
     Path("iris.yaml").write_text("task: classification\ndata: iris\nmodel: mlp\nepochs: 1\n")
     dlx("train", "iris.yaml", "--runs", tmp_path)

@@ -3,6 +3,10 @@
 import csv
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +106,52 @@ def test_explanations_are_drawn_and_named_in_the_answers(here, tmp_path):
     assert Path("1_explained.png").is_file()
 
 
+def test_an_explanation_overwrites_nothing_and_its_name_is_cut_to_what_the_system_takes(here, tmp_path):
+    Path("why").mkdir()
+    Path("why/1_explained.png").write_text("mine")
+    Path("precious").write_text("mine too")
+    Path("why/1_explained_2.png").symlink_to(tmp_path / "precious")
+    Path("why/1_2_explained.png").symlink_to(tmp_path / "precious")
+    long = "\N{OLD ITALIC LETTER A}" * 62 + "x.png"  # 253 bytes
+    Path(long).write_bytes(Path("bars/upright/1.png").read_bytes())
+    given = ("bars/upright/1.png", long, "bars/upright/1.png", "--explain", "--output", "why", "--json")
+    answers = [json.loads(line) for line in dlx("predict", here, *given).splitlines()]
+    assert answers[0]["explained"] == "why/1_3_explained.png"
+    assert answers[1]["explained"] == "why/" + long[:60] + "_explained.png"
+    assert answers[2]["explained"] == "why/1_4_explained.png"
+    assert Path("why/1_explained.png").read_text() == "mine"
+    assert Path("precious").read_text() == "mine too"
+    assert not [name for name in Path("why").iterdir() if name.name.endswith(".partial")]
+    with pytest.raises(UsageError, match=r"--output precious: cannot be made a folder: File exists"):
+        dlx("predict", here, long, "--explain", "--output", "precious")
+
+
+def test_names_that_are_no_text_come_out_as_they_are(here):
+    odd = b"\xff\xfe.png"
+    Path(os.fsdecode(odd)).write_bytes(Path("bars/upright/1.png").read_bytes())
+    command = [sys.executable, "-m", "dlx", "predict", here, os.fsdecode(odd)]
+    for more, wanted in ([], odd + b","), (["--json"], b'"file": "\\udcff\\udcfe.png"'):
+        done = subprocess.run([*command, *more], capture_output=True, check=True)
+        assert wanted in done.stdout
+    assert json.loads(done.stdout)["file"] == os.fsdecode(odd)
+
+
+def test_an_evaluation_needs_no_training_images_and_its_numbers_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for split in ("Train", "Test"):
+        bars(f"bars/{split}")
+    Path("bars.yaml").write_text(CONFIG)
+    dlx("train", "bars.yaml")
+    before = json.loads(dlx("eval", "runs/bars", "--json"))
+    for file in Path("bars/Train/lying").iterdir():
+        Image.new("RGB", (8, 8), "white").save(file)
+    assert json.loads(dlx("eval", "runs/bars", "--json")) == before
+    with pytest.raises(UsageError, match="the training split is not the one that this run began with"):
+        dlx("train", "bars.yaml", "--resume", "epochs=2")
+    shutil.rmtree("bars/Train")
+    assert json.loads(dlx("eval", "runs/bars", "--json")) == before
+
+
 def test_what_cannot_be_explained_is_said(here, tmp_path):
     with pytest.raises(UsageError, match="--explain"):
         dlx("predict", here, "bars/upright/1.png", "--output", "why")
@@ -123,6 +173,9 @@ def test_all_files_that_cannot_be_used_are_told_at_once(here):
         dlx("predict", here, "bars/lying", "a.png", "b.jpg")
     answers = list(csv.DictReader(io.StringIO(dlx("predict", here, "a.png", "bars/lying/2.png", "b.jpg", "--skip-bad"))))
     assert [row["file"] for row in answers] == ["bars/lying/2.png"]
-    assert dlx("predict", here, "a.png", "--skip-bad") == ""
+    with pytest.raises(UsageError, match=r"^no answer: the only file cannot be used"):
+        dlx("predict", here, "a.png", "--skip-bad")
+    with pytest.raises(UsageError, match=r"^no answer: none of the 2 files can be used"):
+        dlx("predict", here, "a.png", "b.jpg", "--skip-bad")
     with pytest.raises(UsageError, match=r"^no.png: no file or folder\nneither: no file or folder$"):
         dlx("predict", here, "bars/lying", "no.png", "neither")

@@ -17,6 +17,13 @@ def clock(monkeypatch):
     return now
 
 
+class Still:
+    """Stands for a source."""
+
+    def state_dict(self):
+        return {}
+
+
 def steps(meter, clock, count, drawing, working):
     """Take steps of so many seconds, with a pause between them in which training does something else."""
 
@@ -27,7 +34,7 @@ def steps(meter, clock, count, drawing, working):
 
     source = batches()
     for _ in range(count):
-        meter.take(source, 1)
+        meter.take(source, 1, Still())
         clock[0] += working
         meter.add(clock[0])
         clock[0] += 100

@@ -203,6 +203,7 @@ def trainer(built: Experiment) -> Trainer:
     made = Trainer(
         built.task, kept, optimizers, schedules, built.make_metrics, built.device, built.seed, total, **plan["trainer"]
     )
+    source.heed = made.heed_waiting
     if kept is not source:
         kept.between = made.heed  # type: ignore[attr-defined]
     return made

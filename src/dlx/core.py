@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -122,6 +122,7 @@ class Source(ABC):
     drawn: frozenset[str] = frozenset()  # splits that are drawn from the training split's own files
     batches_per_epoch: int | None = None  # None: there are no epochs, only steps
     batch_sizes: tuple[int, ...] = ()  # of training: the usual one, then that of an epoch's last batch if it is smaller
+    heed: Callable[[], None] = staticmethod(lambda: None)  # called now and then while a batch is waited for; may raise
 
     def to(self, device: torch.device) -> None:
         """Hear where batches will be used."""
@@ -150,6 +151,9 @@ class Processor(ABC):
     """Raw example to tensors and back; its statistics come from the training split only."""
 
     name: ClassVar[str]  # its name in the registry, kept in every checkpoint
+    can_skip: ClassVar[bool] = False  # whether inputs that cannot be used may be left out
+    skip_bad = False  # whether they are: `encode` then gives a batch of the others, of no sample where there is none
+    skipped: Sequence[str] = ()  # inputs left out until now, each with the reason
 
     @abstractmethod
     def read(self, inputs: Iterable[str]) -> Iterator[Any]:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -137,7 +138,7 @@ class Growing:
             self._spill()
 
     def _spill(self) -> None:
-        self.file = self.file or tempfile.NamedTemporaryFile(prefix="dlx-features-")  # noqa: SIM115
+        self.file = self.file or tempfile.TemporaryFile(prefix="dlx-features-")  # noqa: SIM115
         for part in self.parts:
             self.file.write(part.contiguous().view(torch.uint8).numpy())
         self.parts = []
@@ -147,8 +148,7 @@ class Growing:
         if self.file is None:
             return torch.cat(self.parts)
         self.file.flush()
-        count = self.length * self.shape.numel()
-        # Mapped, the file needs its name no longer: it goes with the last use, whatever becomes of this process.
-        flat = torch.from_file(self.file.name, shared=True, size=count, dtype=self.dtype)
+        # The file has no name: it goes with the last use of the map, whatever becomes of this process.
+        flat = torch.from_numpy(np.memmap(self.file, np.uint8, "r+"))
         self.file.close()
-        return flat.view(self.length, *self.shape)
+        return flat.view(self.dtype).view(self.length, *self.shape)

@@ -46,11 +46,9 @@ def _tile(image: np.ndarray, scale: int) -> np.ndarray:
     return colours.transpose(1, 2, 0).repeat(scale, 0).repeat(scale, 1)
 
 
-def save(image: np.ndarray, path: Path) -> None:
-    """Write one image uint8 (C, H, W) as it is, to a PNG file."""
-    content = io.BytesIO()
-    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(content, format="PNG")
-    files.write(path, content.getvalue())
+def save(image: np.ndarray, path: Any) -> None:
+    """Write one image uint8 (C, H, W) as it is, as PNG, to a file by its path or open."""
+    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(path, format="PNG")
 
 
 def film(frames: Sequence[Path], path: Path) -> None:

@@ -110,7 +110,7 @@ class Trainer:
             before = self.step
             self.enter_epoch(self.step)
             batches = iter(self.source.train(self.task))
-            while self.step < self.total_steps and (group := self.waiting.take(batches, self.accumulate)):
+            while self.step < self.total_steps and (group := self.waiting.take(batches, self.accumulate, self.source)):
                 yield [to_device(batch, self.device.device) for batch in group]
             if self.step == before:
                 raise DlxError("the data source yields no training batch")
@@ -146,6 +146,13 @@ class Trainer:
         """Stop, with everything saved, where a signal asks for it."""
         if signal := self.stop_signal():
             self.finish()
+            raise Interrupted(signal)
+
+    def heed_waiting(self) -> None:
+        """Stop where a signal asks for it while a batch is waited for; in an evaluation, without saving: it comes out again."""
+        if signal := self.stop_signal():
+            if self.waiting.return_to_step(self.source):
+                self.finish()
             raise Interrupted(signal)
 
     def evaluate(self) -> None:

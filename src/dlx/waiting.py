@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
-from dlx.core import Batch
+from dlx.core import Batch, Source
 
 SPAN = 200  # steps to a span that is judged; an epoch where that has fewer
 SECONDS = 10.0  # that a span takes at least: nobody needs advice on what is over sooner
@@ -26,15 +27,22 @@ class Waiting:
     def __init__(self, span: int) -> None:
         self.span, self.steps, self.told = span, -1, False
         self.asked = self.given = 0.0
+        self.position: dict[str, Any] | None = None  # the source's, before the group that is waited for
         self.waited = self.spent = 0.0  # seconds since the span began
         self.line = (0.0, 0.0)  # the same two at the last line
 
-    def take(self, batches: Iterator[Batch], count: int) -> list[Batch]:
-        """Draw batches, and note how long that takes."""
-        self.asked = time.perf_counter()
+    def take(self, batches: Iterator[Batch], count: int, source: Source) -> list[Batch]:
+        """Draw the batches of a step, and note how long that takes."""
+        self.position, self.asked = source.state_dict(), time.perf_counter()
         group = list(islice(batches, count))
-        self.given = time.perf_counter()
+        self.position, self.given = None, time.perf_counter()
         return group
+
+    def return_to_step(self, source: Source) -> bool:
+        """Put a source back to where the last step left it, while its next batches are waited for; return whether they are."""
+        if self.position is not None:
+            source.load_state_dict(self.position)
+        return self.position is not None
 
     def add(self, now: float) -> None:
         """Count the step that ends now."""

@@ -101,6 +101,18 @@ def test_statistics_are_those_of_the_pixels():
     assert statistics(torch.full((3, 1, 2, 2), 51, dtype=torch.uint8)) == ([0.2], [pytest.approx(1 / 255)])
 
 
+def test_statistics_are_the_same_by_any_number_of_threads():
+    images = torch.randint(0, 256, (300, 3, 9, 7), dtype=torch.uint8)
+    threads, found = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            found.append(statistics(images))
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_failure_while_preparing_ahead_is_raised_in_its_turn():
     data = source(augment=["horizontal_flip"])
     change, calls = data.augment.change, []

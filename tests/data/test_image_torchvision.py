@@ -151,4 +151,4 @@ def test_sets_of_files_go_through_the_cache(tmp_path, monkeypatch):
     assert [len(source.data[split]["target"]) for split in source.splits()] == [16, 4, 20]
     assert source.facts["class_names"] == ["cat", "dog"]
     assert (source.data["test"]["input"][:, 1] == len("test")).all()
-    assert list((tmp_path / "cache").glob("images-*/pixels"))
+    assert list((tmp_path / "cache/dlx-images").glob("images-*/pixels"))

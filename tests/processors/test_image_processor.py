@@ -169,7 +169,7 @@ def processor(**choices):
     return ImageProcessor(**(given | choices))
 
 
-def test_files_folders_and_standard_input_are_read(tmp_path, monkeypatch):
+def test_files_folders_and_standard_input_are_read(tmp_path, monkeypatch, caplog):
     (tmp_path / "b" / ".hidden").mkdir(parents=True)
     for name in ("b/2.png", "b/.hidden/3.png", "b/.4.png", "1.png"):
         picture().save(tmp_path / name)
@@ -182,6 +182,9 @@ def test_files_folders_and_standard_input_are_read(tmp_path, monkeypatch):
     assert torch.equal(batch["input"][0], batch["input"][1])
     with pytest.raises(UsageError, match=r"nothing.png: no file or folder"):
         list(made.read([str(tmp_path / "nothing.png")]))
+    (tmp_path / "b" / "link").symlink_to(tmp_path / "b")
+    assert len(list(made.read([str(tmp_path / "b")]))) == 1
+    assert f"{tmp_path / 'b/link'}: is a link to a folder and was not followed" in caplog.text
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="empty: holds no image"):
         list(made.read([str(tmp_path / "empty")]))

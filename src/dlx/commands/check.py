@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from dlx import checkpoint, spec
+from dlx import checkpoint, scratch, spec
 from dlx.errors import DlxError
 
 TIMED_STEPS = 10
@@ -107,8 +105,8 @@ def _checkpoint(built: Any, trainer: Any) -> int:
     config = yaml_reader.dump(built.plan.resolved())
     facts = built.facts
     files = saver.pack(trainer, config, facts, built.source.processor)
-    with tempfile.TemporaryDirectory(prefix="dlx-check-") as folder:
-        kept = checkpoint.read(checkpoint.write(Path(folder) / checkpoint.step_name(trainer.step), files))
+    with scratch.folder() as folder:
+        kept = checkpoint.read(checkpoint.write(folder / checkpoint.step_name(trainer.step), files))
     saver.unpack(trainer, kept)
     again = saver.pack(trainer, config, facts, built.source.processor)
     if changed := [name for name in files if files[name] != again[name]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dlx import files
 from dlx.commands.loading import Loaded, load
 from dlx.commands.predict import generates
-from dlx.errors import UsageError, unknown
+from dlx.errors import DlxError, UsageError, unknown
 
 BATCH = 64  # images made at a time
 GRID = 1024  # images that a grid shows at most
@@ -35,11 +37,15 @@ def generate(
         if len(shown) < GRID:
             shown.append(image)
         file = place / f"{number:05d}.png"
-        pictures.save(image, file)
+        content = io.BytesIO()
+        pictures.save(image, content)
+        _create(file, content.getvalue())
         yield {"file": str(file), **({} if named is None else {"label": names[named]})}
     columns = built.task.columns() if wanted is None else COLUMNS
     grid = place / "grid.png"
-    pictures.Grid(np.stack(shown), columns).savefig(grid)
+    content = io.BytesIO()
+    pictures.Grid(np.stack(shown), columns).savefig(content)
+    _create(grid, content.getvalue())
     yield {"file": str(grid), **({"label": label or ""} if conditional else {})}
 
 
@@ -66,11 +72,35 @@ def _class(loaded: Loaded, label: str, names: list[str], conditional: bool) -> i
     raise UsageError(f"--label {label}: {unknown('class', label, names)}")
 
 
+def _create(file: Path, content: bytes) -> None:
+    try:
+        files.create(file, content)
+    except FileExistsError:
+        raise UsageError(f"{file}: is there already, and nothing is overwritten") from None
+    except OSError as error:
+        raise DlxError(f"{file}: cannot be written: {error.strerror}") from None
+
+
 def _folder(wanted: Path | None) -> Path:
     """Make the folder given, which must not hold images yet, or the first free one named generated."""
-    free = (Path("generated" + (f"-{n}" if n > 1 else "")) for n in range(1, 10_000))
-    place = wanted or next(folder for folder in free if not folder.exists())
-    if place.is_dir() and any(place.glob("*.png")):
-        raise UsageError(f"--output {place}: holds images already, and nothing is overwritten")
-    place.mkdir(parents=True, exist_ok=True)
-    return place
+    try:
+        if wanted is None:
+            return next(place for number in range(1, 10_000) if _made(place := Path(_numbered(number))))
+        if wanted.is_dir() and any(wanted.glob("*.png")):
+            raise UsageError(f"--output {wanted}: holds images already, and nothing is overwritten")
+        wanted.mkdir(parents=True, exist_ok=True)
+        return wanted
+    except OSError as error:
+        raise UsageError(f"--output {wanted or '.'}: cannot be made a folder: {error.strerror}") from None
+
+
+def _numbered(number: int) -> str:
+    return f"generated-{number}" if number > 1 else "generated"
+
+
+def _made(place: Path) -> bool:
+    try:
+        place.mkdir()
+    except FileExistsError:
+        return False
+    return True

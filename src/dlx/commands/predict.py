@@ -35,7 +35,7 @@ def predict(
         raise UsageError(f"{loaded.path}: it reads no inputs, it makes images: dlx predict {path} --count 64")
     processor: Any = build.processor(kept)
     if skip_bad:
-        if not hasattr(processor, "skip_bad"):
+        if not processor.can_skip:
             raise UsageError("--skip-bad leaves out image files; this model reads none")
         processor.skip_bad = True
     explanations = None
@@ -48,7 +48,7 @@ def predict(
     with evaluator.evaluating(built.task, built.device, built.seed), telling(lambda: given):
         while group := list(islice(examples, batch_size)):
             encoded = processor.encode(group)
-            if skip_bad and not processor.encoded:
+            if skip_bad and not len(encoded["input"]):
                 continue
             batch = core.to_device(encoded, built.device.device)
             with built.device.autocast():
@@ -62,6 +62,9 @@ def predict(
             for answer in answers:
                 given += 1
                 yield answer
+    if skip_bad and not given:
+        count = len(processor.skipped)
+        raise UsageError(f"no answer: {f'none of the {count:,} files can' if count > 1 else 'the only file cannot'} be used")
 
 
 @contextlib.contextmanager

@@ -2,49 +2,70 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 import tarfile
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Any
 
-from dlx.data.image_listing import SPLITS, Names, walk
+from dlx.data.image_names import Names, walk
+from dlx.data.image_store import Store
+from dlx.data.image_unpacking import TAR, reading, stem
+from dlx.data.splits import split_named
 from dlx.errors import Misfit
 
-TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+# What tarfile, and the decompressors below it, raise at damaged bytes.
+DAMAGED = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, IndexError, KeyError, TypeError, MemoryError)
+INDEX_BYTES = 2**31  # of a kept list of members
+Member = tuple[str, int, int]  # name, place in the plain archive, size
 
 
-def stem(file: str) -> str | None:
-    """Take the ending of an archive away; None for anything else."""
-    return next((file[: -len(ending)] for ending in TAR if file.lower().endswith(ending)), None)
+def find(
+    path: str,
+    endings: Iterable[str],
+    store: Store | None,
+    *,
+    wanted_splits: Collection[str] | None = None,
+    follow_links: bool = False,
+) -> Names:
+    """Find the images below a folder, in archives named after splits in it (train.tar.gz), or in one archive.
 
-
-def find(path: str, endings: Iterable[str], cache: str | None) -> Names:
-    """Find the images below a folder, in archives named after splits in it (train.tar.gz), or in one archive."""
+    Where all wanted splits have folders or archives of their own, only those are looked at.
+    """
     wanted = frozenset(endings)
     if os.path.isfile(path):
         if stem(path) is None:
             raise Misfit(f"{path} is neither a folder nor an archive ({', '.join(TAR)})", ("path",))
         found = Names(os.path.dirname(path))
-        _add(found, path, "", wanted, cache)
+        _add(found, path, "", wanted, store)
         return found
-    found = walk(path, wanted)
+    tops = _tops(path, wanted_splits)
+    found = walk(path, wanted, tops, follow_links)
     for name in sorted(os.listdir(path)):
-        if (split := stem(name)) in SPLITS:
+        split = stem(name)
+        if split is not None and split_named(split) and os.path.isfile(os.path.join(path, name)):
             found.others[os.path.splitext(name)[1].lower()] -= 1
-            _add(found, os.path.join(path, name), f"{split}/", wanted, cache)
+            if tops is None or name in tops:
+                _add(found, os.path.join(path, name), f"{split}/", wanted, store)
     found.others = +found.others
     return found
 
 
-def _add(found: Names, archive: str, prefix: str, wanted: frozenset[str], cache: str | None) -> None:
+def _tops(path: str, wanted_splits: Collection[str] | None) -> list[str] | None:
+    """List what in a folder belongs to the wanted splits, if all of these are there; None where all must be looked at."""
+    if not wanted_splits:
+        return None
+    with suppress(OSError):
+        named = {name: split_named(stem(name) or name) for name in os.listdir(path)}
+        if set(wanted_splits) <= set(named.values()):
+            return [name for name, split in named.items() if split in wanted_splits]
+    return None
+
+
+def _add(found: Names, archive: str, prefix: str, wanted: frozenset[str], store: Store | None) -> None:
     status = os.stat(archive)
     found.archives.append(archive)
-    index = _index(archive, status, cache)
+    index = _index(archive, status, store)
     found.links += [f"{os.path.basename(archive)}: {name}" for name in index["links"]]
     members = []
     for name, offset, size in index["files"]:
@@ -67,50 +88,34 @@ def _common(members: list[list[str]]) -> int:
     return count
 
 
-def _index(archive: str, status: os.stat_result, cache: str | None) -> dict[str, Any]:
+def _index(archive: str, status: os.stat_result, store: Store | None) -> dict[str, Any]:
     """List an archive's members; kept in the cache, since a compressed one must be read to its end for that."""
     key = f"{os.path.realpath(archive)}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
-    kept = cache and os.path.join(cache, f"archive-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json")
-    if kept and os.path.exists(kept):
-        with open(kept, encoding="utf-8") as file:
-            return json.load(file)
-    files: list[list[Any]] = []
-    links: list[list[Any]] = []
+    kept = store.note("archive", key, INDEX_BYTES) if store else None
+    if kept is not None:
+        return kept
     try:
-        with tarfile.open(archive) as members:
-            for member in members:
-                name = os.path.normpath(member.name).lstrip("/")
-                if os.path.basename(name).startswith(".") or member.isdir():
-                    continue
-                (files if member.isfile() else links).append([name, member.offset_data, member.size])
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise Misfit(f"{archive}: cannot be read as an archive: {error}", ("path",)) from None
-    index = {"files": files, "links": [link[0] for link in links]}
-    if kept:
-        os.makedirs(os.path.dirname(kept), exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=cache, delete=False, encoding="utf-8") as written:
-            json.dump(index, written)
-        os.replace(written.name, kept)
+        files, links = _members(archive)
+    except DAMAGED as error:
+        raise Misfit(f"{archive}: cannot be read as an archive: {error or type(error).__name__}", ("path",)) from None
+    index = {"files": files, "links": links}
+    if store:
+        store.keep_note("archive", key, index)
     return index
 
 
-@contextmanager
-def unpacked(archives: Iterable[str], folder: str) -> Iterator[list[str]]:
-    """Give every archive as a plain tar file; a compressed one is decompressed into a folder until the end of the block."""
-    import bz2
-    import gzip
-    import lzma
-
-    readers: dict[str, Any] = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-    with ExitStack() as stack:
-        plain = []
-        for archive in archives:
-            reader = readers.get(os.path.splitext(archive)[1].lower())
-            if reader:
-                copy = stack.enter_context(tempfile.NamedTemporaryFile(dir=folder, prefix="archive-", suffix=".partial"))
-                with reader(archive, "rb") as content:
-                    shutil.copyfileobj(content, copy, 1 << 20)
-                copy.flush()
-                archive = copy.name
-            plain.append(archive)
-        yield plain
+def _members(archive: str) -> tuple[list[Member], list[str]]:
+    """List an archive's files, and the names of its links, devices and files with holes, which are not read."""
+    files: list[Member] = []
+    links: list[str] = []
+    with reading(archive) as content, tarfile.open(fileobj=content, mode="r:") as members:  # type: ignore[call-overload]
+        for member in members:
+            members.members = []  # type: ignore[attr-defined]  # a list of all of them would take ten times the memory
+            name = os.path.normpath(member.name).lstrip("/")
+            if os.path.basename(name).startswith(".") or member.isdir():
+                continue
+            if member.isreg() and not member.issparse():
+                files.append((name, member.offset_data, member.size))
+            else:
+                links.append(name)
+    return files, links

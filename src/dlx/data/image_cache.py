@@ -7,8 +7,6 @@ another version of the decoder gives another name; so it cannot be stale. It may
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import glob
 import hashlib
 import json
 import logging
@@ -16,24 +14,22 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Annotated
+from collections.abc import Sequence
 
 import numpy as np
 
-from dlx.data.image_archives import unpacked
-from dlx.data.image_listing import Names
+from dlx import files
+from dlx.data.image_names import Names
+from dlx.data.image_names import Plain as PlainArchives
+from dlx.data.image_store import Store
+from dlx.data.image_unpacking import Plain
 from dlx.data.image_workers import CHUNK, decode_all
-from dlx.errors import Fault, Misfit, Path
+from dlx.errors import DlxError, Misfit
 from dlx.processors.image_decoding import VERSION, Decoding
-from dlx.signatures import AnyPath
 
-README = (
-    "dlx keeps decoded images here (docs/image_classification.md). Anything in this folder may be deleted; it is made again\n"
-    "when needed.\n"
-)
 SYNCED = "synced"  # an empty file beside pixels that are on the disk
 PULSE = 10.0  # seconds between two lines that tell how far decoding is
+INDEX_BYTES = 2**31  # of the faults of all files
 log = logging.getLogger("dlx")
 
 
@@ -53,48 +49,17 @@ def _sync(place: str) -> None:
     """
     with contextlib.suppress(OSError):
         for name in os.listdir(place):
-            with open(os.path.join(place, name), "rb") as written:
+            with files.opened(os.path.join(place, name)) as written:
                 os.fsync(written.fileno())
-        with open(os.path.join(place, SYNCED), "wb"):
-            pass
-
-
-class CacheFolder(AnyPath):
-    """Marks a choice that names the cache's folder, which need not exist, or is `none`."""
-
-    asks_to = "write into"
-
-    def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
-        """Expand `~` and `$VARIABLES` to a full path."""
-        if value == "none":
-            return value, []
-        full, faults = super().check(value, path)
-        is_file = os.path.exists(full) and not os.path.isdir(full)
-        return full, faults or ([Fault(path, f"{full} is no folder")] if is_file else [])
-
-    def describe(self) -> str:
-        """Say what is wanted."""
-        return "folder or none"
-
-
-Cache = Annotated[str, CacheFolder()]
-
-
-def folder(cache: str | None) -> str | None:
-    """Find the cache's folder: as given, else `dlx` in $XDG_CACHE_HOME or ~/.cache; None for `none`."""
-    if cache == "none":
-        return None
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return cache or os.path.join(home, "dlx")
+        files.create(os.path.join(place, SYNCED), b"", mode=0o600)
 
 
 class Decoded:
-    """The decoded images of a listing: `file` of uint8 `(N, C, H, W)`, `faults` by row, `digests` uint64 `(N,)`."""
+    """The decoded images of some files: `file` of uint8 `(N, C, H, W)`, `faults` by row, `digests` uint64 `(N,)`."""
 
     def __init__(self, place: str, count: int, decoding: Decoding) -> None:
         self.file, self.shape = os.path.join(place, "pixels"), (count, *decoding.shape)
-        with open(os.path.join(place, "index.json"), encoding="utf-8") as kept:
-            index = json.load(kept)
+        index = json.loads(files.read(os.path.join(place, "index.json"), INDEX_BYTES))
         self.faults: dict[int, str] = {int(row): why for row, why in index["faults"].items()}
         self.synced = os.path.exists(os.path.join(place, SYNCED))
         self.trusted = self.synced or index["boot"] == _boot() != ""
@@ -106,7 +71,7 @@ class Decoded:
         try:
             found = cls(place, count, decoding)
             whole = os.path.getsize(found.file) == np.prod(found.shape, dtype=np.int64) and len(found.digests) == count
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         if not whole or not found.trusted:
             return None
@@ -115,81 +80,91 @@ class Decoded:
         return found
 
 
-def decoded(files: Names, decoding: Decoding, cache: str, num_workers: int) -> Decoded:
-    """Find the decoded images in the cache, or decode them into it; two processes at once do it once."""
+def decoded(names: Names, decoding: Decoding, store: Store, num_workers: int, plain: Plain) -> Decoded:
+    """Find the decoded images in the cache, or decode them into it; two processes at once do it once.
+
+    Raises Misfit, and DlxError where the disk takes no more.
+    """
     settings = json.dumps({"version": VERSION, **decoding.state_dict()}, sort_keys=True)
-    key = hashlib.sha256(f"{settings}\0{files.digest()}".encode()).hexdigest()[:32]
-    place, count = os.path.join(cache, f"images-{key}"), len(files.names)
-    if found := Decoded.find(place, count, decoding):
+    key = hashlib.sha256(f"{settings}\0{names.digest()}".encode()).hexdigest()
+    name = f"images-{key[:32]}"
+    count = len(names.names)
+    store.open()
+    if found := Decoded.find(store.path(name), count, decoding):
         return found
-    _prepare(cache, count * int(np.prod(decoding.shape)))
-    with _locked(f"{place}.lock"):
-        if found := Decoded.find(place, count, decoding):  # another process was faster
-            return found
-        for rest in [place, *glob.glob(f"{glob.escape(place)}.partial")]:
-            shutil.rmtree(rest, ignore_errors=True)
-        try:
-            _build(files, decoding, f"{place}.partial", cache, num_workers)
-            if not _boot():
-                _sync(f"{place}.partial")
-        except BaseException:
-            shutil.rmtree(f"{place}.partial", ignore_errors=True)
-            raise
-        os.rename(f"{place}.partial", place)
-    if found := Decoded.find(place, count, decoding):
-        return found
-    raise Misfit(f"{place}: the cache just written cannot be read", ("cache",))
-
-
-def _prepare(cache: str, size: int) -> None:
+    _refuse_full(store.cache, count * int(np.prod(decoding.shape)))
     try:
-        os.makedirs(cache, exist_ok=True)
-        with open(os.path.join(cache, "README"), "w", encoding="utf-8") as readme:
-            readme.write(README)
-        free = shutil.disk_usage(cache).free
+        with store.locked(name):
+            found = Decoded.find(store.path(name), count, decoding)  # another process was faster
+            found = found or _make(names, decoding, store, name, num_workers, plain)
     except OSError as error:
-        raise Misfit(f"{cache}: cannot be written: {error.strerror}; name another folder, or none", ("cache",)) from None
-    if size > free:
-        wanted = f"the decoded images take {size / 2**30:.1f} GiB, and {free / 2**30:.1f} are free"
-        raise Misfit(f"{cache}: {wanted}; name another folder, a smaller image_size, or none", ("cache",))
+        raise DlxError(
+            f"{store.cache}: the decoded images cannot be kept there: {error.strerror}; make room, or name another folder, "
+            "or none (data.cache)"
+        ) from None
+    if found:
+        return found
+    raise DlxError(f"{store.path(name)}: the cache just written cannot be read")
 
 
-@contextlib.contextmanager
-def _locked(file: str) -> Iterator[None]:
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+def _refuse_full(cache: str, size: int) -> None:
+    with contextlib.suppress(OSError):
+        if size > (free := shutil.disk_usage(cache).free):
+            wanted = f"the decoded images take {size / 2**30:.1f} GiB, and {free / 2**30:.1f} are free"
+            raise Misfit(f"{cache}: {wanted}; name another folder, a smaller image_size, or none", ("cache",))
+
+
+def _make(names: Names, decoding: Decoding, store: Store, name: str, num_workers: int, plain: Plain) -> Decoded | None:
+    store.remove(name)
+    partial = store.new(name)
     try:
-        with contextlib.suppress(OSError):  # a file system without locks: the worst is that two decode
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.info("waiting for another process that decodes the same images")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        _build(names, decoding, partial, num_workers, plain)
+        if not _boot():
+            _sync(partial)
+        os.rename(partial, store.path(name))
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return Decoded.find(store.path(name), len(names.names), decoding)
+
+
+def _build(names: Names, decoding: Decoding, place: str, num_workers: int, plain: Plain) -> None:
+    pixels, count = os.path.join(place, "pixels"), len(names.names)
+    target = os.open(pixels, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.truncate(target, count * int(np.prod(decoding.shape)))
+        inherited = plain.prepare(names.used())
+        faults, digests = decode_to(target, names, decoding, plain, num_workers, inherited)
     finally:
-        os.close(descriptor)
-
-
-def _build(files: Names, decoding: Decoding, place: str, cache: str, num_workers: int) -> None:
-    os.mkdir(place)
-    pixels, count = os.path.join(place, "pixels"), len(files.names)
-    with open(pixels, "wb") as empty:
-        empty.truncate(count * int(np.prod(decoding.shape)))
-    with unpacked(files.archives, cache) as plain:
-        faults, digests = decode_to(pixels, files, decoding, plain, num_workers)
-    digests.tofile(os.path.join(place, "digests"))
+        os.close(target)
     index = {"shape": [count, *decoding.shape], "decoding": decoding.state_dict(), "faults": faults, "boot": _boot()}
-    with open(os.path.join(place, "index.json"), "w", encoding="utf-8") as kept:
-        json.dump(index, kept)
+    files.create(os.path.join(place, "digests"), digests.tobytes(), mode=0o600)
+    files.create(os.path.join(place, "index.json"), json.dumps(index).encode(), mode=0o600)
+
+
+def looked_at(names: Names, decoding: Decoding, plain: PlainArchives, num_workers: int) -> tuple[dict[int, str], np.ndarray]:
+    """Decode all images once without keeping them; gives the faults by row, and a digest of every file `(N,)`."""
+    target = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        faults, digests = decode_to(target, names, decoding, plain, num_workers)
+    finally:
+        os.close(target)
+    return {int(row): why for row, why in faults.items()}, digests
 
 
 def decode_to(
-    pixels: str, files: Names, decoding: Decoding, archives: Sequence[str], num_workers: int
+    target: int,
+    names: Names,
+    decoding: Decoding,
+    plain: PlainArchives,
+    num_workers: int,
+    inherited: Sequence[int] = (),
 ) -> tuple[dict[str, str], np.ndarray]:
-    """Decode all images to a file of pixels; gives the faults by row, and a digest of every file `(N,)`."""
-    count, faults, done = len(files.names), dict[str, str](), 0
+    """Decode all images to an open file of pixels; gives the faults by row, and a digest of every file `(N,)`."""
+    count, faults, done = len(names.names), dict[str, str](), 0
     digests, told = np.zeros(count, np.uint64), time.monotonic()
     orders = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-    for answer in decode_all(decoding, pixels, orders, lambda rows: files.listed(rows, archives), num_workers):
+    for answer in decode_all(decoding, target, orders, lambda rows: names.listed(rows, plain), num_workers, inherited):
         first, found = answer["first"], answer["digests"]
         digests[first : first + len(found)] = np.array(found, np.uint64)
         faults |= answer["faults"]

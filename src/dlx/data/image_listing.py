@@ -1,115 +1,25 @@
-"""Which images there are: their names, classes, splits, and what tells that a file has changed."""
+"""Images with their classes and splits, read from the names of folders or given by a list."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import os
-from array import array
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from dlx.data.image_names import SHOWN, Names, counted
+from dlx.data.splits import split_named
 from dlx.errors import Misfit
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-SHOWN = 5  # names that a message gives
-log = logging.getLogger("dlx")
+WHOLE = "all"  # images that lie in no split: training, validation and test images are drawn from them
 
 
-@dataclass
-class Names:
-    """Files below a root, in a fixed order: nothing heavier than a string a file.
+@dataclass(frozen=True)
+class Known:
+    """The classes of a model trained before, and the splits that are needed now (None: all)."""
 
-    `stamps` holds size, time of change (ns), time of the inode's change (ns) and, for a member of an archive, its place in
-    bytes, else -1, of each file in turn. `containers` numbers the archive a file lies in, counted from 1; 0 is the root.
-    """
-
-    root: str
-    names: list[str] = field(default_factory=list)
-    stamps: array = field(default_factory=lambda: array("q"))
-    containers: array = field(default_factory=lambda: array("b"))
-    archives: list[str] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)  # that were not followed
-    others: Counter[str] = field(default_factory=Counter)  # endings of the files that are no images
-
-    def add(self, name: str, stamp: Iterable[int], container: int = 0) -> None:
-        """Enter one file."""
-        self.names.append(name)
-        self.stamps.extend(stamp)
-        self.containers.append(container)
-
-    def digest(self) -> str:
-        """Hash names and stamps: another file, or a change of one, gives another digest."""
-        found = hashlib.sha256()
-        for start in range(0, len(self.names), 10_000):
-            found.update("\0".join(self.names[start : start + 10_000]).encode("utf-8", "surrogateescape") + b"\0")
-        found.update(self.stamps.tobytes())
-        return found.hexdigest()
-
-    def reference(self, row: int, unpacked: Sequence[str]) -> tuple[str, int, int]:
-        """Tell where a file's bytes are: file, place and count; `unpacked` has the plain file of every archive."""
-        size, _, _, offset = self.stamps[4 * row : 4 * row + 4]
-        container = self.containers[row]
-        return (unpacked[container - 1], offset, size) if container else (os.path.join(self.root, self.names[row]), -1, size)
-
-    def listed(self, rows: Sequence[int], unpacked: Sequence[str]) -> tuple[list[tuple[str, int, int]], list[str]]:
-        """Tell the references and the names of some files."""
-        return [self.reference(row, unpacked) for row in rows], [self.names[row] for row in rows]
-
-    def report(self) -> None:
-        """Warn of links that were not followed, and tell of files that are no images."""
-        if self.links:
-            log.warning("%s: %s", self.root, counted(self.links, "link was not followed", "links were not followed"))
-        if self.others:
-            kinds = ", ".join(f"{kind or 'no ending'} {count:,}" for kind, count in self.others.most_common(SHOWN))
-            log.info("%s: %s files that are no images were passed over: %s", self.root, f"{self.others.total():,}", kinds)
-
-
-def counted(names: Sequence[str], one: str, several: str) -> str:
-    """Say how many there are, and name the first."""
-    more = ", ..." if len(names) > SHOWN else ""
-    return f"{len(names):,} {one if len(names) == 1 else several}: {', '.join(names[:SHOWN])}{more}"
-
-
-def stamp(status: os.stat_result) -> tuple[int, int, int, int]:
-    """Take from a file's status what changes with the file."""
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, -1
-
-
-def walk(root: str, endings: Iterable[str]) -> Names:
-    """Find the images below a folder, in the order of their names; links out of it, and to folders, are not followed.
-
-    Raises Misfit where a folder cannot be read.
-    """
-    found = Names(root)
-    try:
-        _walk(found, frozenset(endings), os.path.realpath(root) + os.sep)
-    except OSError as error:
-        raise Misfit(f"{error.filename}: cannot be read: {error.strerror}", ("path",)) from None
-    return found
-
-
-def _walk(found: Names, wanted: frozenset[str], real: str) -> None:
-    folders = [""]
-    while folders:
-        prefix = folders.pop()
-        inner = []
-        with os.scandir(os.path.join(found.root, prefix)) as scanned:
-            entries = sorted((entry for entry in scanned if not entry.name.startswith(".")), key=lambda entry: entry.name)
-        for entry in entries:
-            name = prefix + entry.name
-            if entry.is_symlink() and (entry.is_dir() or not os.path.realpath(entry.path).startswith(real)):
-                found.links.append(name)
-            elif entry.is_dir():
-                inner.append(name + "/")
-            elif (ending := os.path.splitext(entry.name)[1].lower()) not in wanted or not entry.is_file():
-                found.others[ending] += 1
-            else:
-                found.add(name, stamp(entry.stat()))
-        folders.extend(reversed(inner))
+    class_names: Sequence[str]
+    wanted: Collection[str] | None = None
 
 
 @dataclass
@@ -121,44 +31,123 @@ class Listing:
     labels: np.ndarray
     splits: dict[str, np.ndarray]
 
+    @property
+    def pool(self) -> str:
+        """Name the images that missing splits are drawn from."""
+        return WHOLE if WHOLE in self.splits else "train"
 
-def by_folders(files: Names, layout: str) -> Listing:
-    """Read classes and splits from the names: split/class/file, or class/file for one split, called "all"."""
+
+def needed(own: Collection[str], pool: str, wanted: Collection[str] | None) -> set[str]:
+    """Tell which parts of a listing give the wanted splits: their own, and the pool where one must be drawn from it."""
+    if wanted is None:
+        return set(own)
+    drawn = [split for split in wanted if split == "train" or split not in own]
+    return {split for split in wanted if split in own} | ({pool} & set(own) if drawn else set())
+
+
+def by_folders(files: Names, layout: str, known: Known | None = None) -> Listing:
+    """Read classes and splits from the names: split/class/file, or class/file for one split, called "all".
+
+    Where a model was trained before, the training images need not be there.
+    """
     if not files.names:
         files.report()
         raise Misfit(f"no images in {files.root}", ("path",))
-    tops = [name.split("/", 2) for name in files.names]
+    tops = [name.split("/", 3)[:3] for name in files.names]
     if layout == "auto":
-        # A class may be called train: as a split, it has folders and no images of its own.
-        layout = (
-            "splits" if all(len(t) == 3 for t in tops if t[0] in SPLITS) and any(t[0] == "train" for t in tops) else "classes"
-        )
+        layout = _layout(files.root, tops, known)
     depth = 1 if layout == "splits" else 0
     if stray := [name for name, top in zip(files.names, tops, strict=True) if len(top) < depth + 2]:
         wanted = "split/class/file" if depth else "class/file"
         raise Misfit(
             f"{files.root}: {counted(stray, f'image does not lie in {wanted}', f'images do not lie in {wanted}')}", ("path",)
         )
-    if depth and (strange := sorted({top[0] for top in tops} - set(SPLITS))):
-        raise Misfit(
-            f"{files.root}: beside train, {counted(strange, 'folder is no split', 'folders are no splits')}", ("path",)
-        )
-    splits = [SPLITS[top[0]] if depth else "all" for top in tops]
-    return labelled(files, [top[depth] for top in tops], splits, "path")
+    folders = {top[0] for top in tops}
+    splits = _splits(files.root, folders) if depth else dict.fromkeys(folders, WHOLE)
+    return labelled(files, [top[depth] for top in tops], [splits[top[0]] for top in tops], "path", known)
 
 
-def labelled(files: Names, classes: Sequence[str], splits: Sequence[str], blamed: str) -> Listing:
-    """Number the classes of the training images in the order of the alphabet; the other splits have no others."""
-    trained = "all" if "all" in splits else "train"
+def _layout(root: str, tops: Sequence[Sequence[str]], known: Known | None) -> str:
+    """Tell what the outer folders are; raises Misfit where it looks as though splits were taken for classes."""
+    inner: dict[str, set[str]] = {}
+    flat: set[str] = set()  # outer folders with images of their own
+    for top in tops:
+        if len(top) < 3:
+            flat.add(top[0])
+        else:
+            inner.setdefault(top[0], set()).add(top[1])
+    # A class may be called train: as a split, it has folders and no images of its own.
+    named = {top for top in inner if split_named(top)}
+    if named and not any(split_named(top) for top in flat):
+        if any(split_named(top) == "train" for top in named):
+            return "splits"
+        if known is not None and not named & set(known.class_names):
+            return "splits"
+        if len(named) == len(inner):
+            raise Misfit(
+                f"{root}: has no training images: beside {', '.join(sorted(named))} a folder train is missing", ("path",)
+            )
+    _refuse_splits_as_classes(root, inner, flat)
+    return "classes"
+
+
+def _refuse_splits_as_classes(root: str, inner: dict[str, set[str]], flat: set[str]) -> None:
+    shared = set.intersection(*inner.values()) if inner else set()
+    if flat or len(shared) < 2 or any(found != shared for found in inner.values()):
+        return
+    if len(inner) == 1:
+        (only,) = inner
+        raise Misfit(f"{root}: holds one folder only; did you mean {root.rstrip('/')}/{only}?", ("path",))
+    outer, within = (f"{', '.join(sorted(names)[:SHOWN])}{', ...' * (len(names) > SHOWN)}" for names in (inner, shared))
+    raise Misfit(
+        f"{root}: its folders {outer} all hold the same folders, {within}. If the inner ones are the classes, name the outer "
+        "ones train, val and test; if the outer ones are, say layout: classes",
+        ("layout",),
+    )
+
+
+def _splits(root: str, folders: set[str]) -> dict[str, str]:
+    found = {folder: split_named(folder) for folder in sorted(folders)}
+    if strange := [folder for folder, split in found.items() if split is None]:
+        raise Misfit(f"{root}: beside train, {counted(strange, 'folder is no split', 'folders are no splits')}", ("path",))
+    splits = {folder: split for folder, split in found.items() if split}
+    for split in set(splits.values()):
+        if len(same := [folder for folder in splits if splits[folder] == split]) > 1:
+            raise Misfit(f"{root}: {' and '.join(same)} are the same split, {split}; keep one", ("path",))
+    return splits
+
+
+def labelled(files: Names, classes: Sequence[str], splits: Sequence[str], blamed: str, known: Known | None = None) -> Listing:
+    """Number the classes of the training images in the order of the alphabet, or as a model has them; there are no others."""
+    trained = WHOLE if WHOLE in splits else "train"
     names = sorted({kind for kind, split in zip(classes, splits, strict=True) if split == trained})
-    if len(names) < 2:
-        raise Misfit(f"{files.root}: the training images have {len(names)} classes; it takes two", (blamed,))
+    if known is not None:
+        names = list(known.class_names)
+    elif len(names) < 2:
+        found = f"one class only, {names[0]}" if names else "no class"
+        raise Misfit(f"{files.root}: the training images have {found}; it takes two", (blamed,))
+    _refuse_bytes(files.root, names, blamed)
     codes = {name: code for code, name in enumerate(names)}
-    if unknown := sorted({f"{split}/{kind}" for kind, split in zip(classes, splits, strict=True) if kind not in codes}):
-        raise Misfit(
-            f"{files.root}: {counted(unknown, 'class is not in the training split', 'classes are not in the training split')}",
-            (blamed,),
-        )
-    labels = np.fromiter((codes[kind] for kind in classes), np.int64, len(classes))
-    parts = np.array(splits)
-    return Listing(files, names, labels, {split: np.flatnonzero(parts == split) for split in dict.fromkeys(splits)})
+    parts = set(splits) if known is None else needed(set(splits), trained, known.wanted)
+    found_in = {(split, kind) for kind, split in zip(classes, splits, strict=True) if split in parts}
+    if unknown := sorted(f"{split}/{kind}" for split, kind in found_in if kind not in codes):
+        place = "in the training split" if known is None else "among those that the model was trained on"
+        raise Misfit(f"{files.root}: {counted(unknown, f'class is not {place}', f'classes are not {place}')}", (blamed,))
+    labels = np.fromiter((codes.get(kind, -1) for kind in classes), np.int64, len(classes))
+    rows = np.array(splits)
+    return Listing(files, names, labels, {split: np.flatnonzero(rows == split) for split in dict.fromkeys(splits)})
+
+
+def _refuse_bytes(root: str, names: Sequence[str], blamed: str) -> None:
+    """Refuse names of classes that no text can hold, since a checkpoint and the answers keep them as text."""
+    if strange := [repr(name) for name in names if not _is_text(name)]:
+        told = counted(strange, "name of a class is no UTF-8", "names of classes are no UTF-8")
+        raise Misfit(f"{root}: {told}; rename it, since a checkpoint keeps it as text", (blamed,))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dlx.data.image_on_demand import OnDemand
 from dlx.errors import DlxError
 
 SMALL = 256 * 2**20  # bytes of a split up to which its pixels are held in memory
@@ -25,7 +26,7 @@ class StoredImages:
     def __init__(self, file: str, shape: tuple[int, ...], rows: np.ndarray) -> None:
         self.file, self.shape, self.rows = file, (len(rows), *shape[1:]), rows
         self.size = int(np.prod(shape[1:]))
-        self.descriptor = os.open(file, os.O_RDONLY)
+        self.descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -55,14 +56,18 @@ class StoredImages:
 
 
 class DecodedImages:
-    """Images decoded by `decode(rows)` to uint8 `(n, C, H, W)` whenever they are asked for; indexed as a tensor is."""
+    """Images decoded to uint8 `(n, C, H, W)` whenever they are asked for; indexed as a tensor is."""
 
-    def __init__(self, decode: Callable[[list[int]], np.ndarray], shape: tuple[int, ...], rows: np.ndarray) -> None:
+    def __init__(self, decode: OnDemand, shape: tuple[int, ...], rows: np.ndarray) -> None:
         self.decode, self.rows, self.shape = decode, rows, (len(rows), *shape)
         self.nbytes = sys.maxsize  # never small enough for a copy of all
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def close(self) -> None:
+        """End what decodes them; whoever waits for images is told."""
+        self.decode.close()
 
     def index_select(self, axis: int, index: Tensor) -> Tensor:
         """Decode images by their numbers in the split."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from dlx.augmentation.pipeline import Pipeline
 from dlx.core import Batch
-from dlx.data.image_pixels import Images, pieces
+from dlx.data.image_ahead import Ahead
+from dlx.data.image_pixels import DecodedImages, Images, pieces
 from dlx.data.memory import Memory
 from dlx.data.order import generator, permutation
 from dlx.processors.image import ImageProcessor
@@ -41,20 +43,21 @@ class ImageSource(Memory):
         decoding: Decoding,
         size: Sequence[int],
         *,
+        processor: ImageProcessor | None = None,
         augment: Sequence[Any] | None = None,
         batch_size: int,
         drop_last: bool = False,
     ) -> None:
         data: dict[str, dict[str, Any]] = {split: {"input": images[split], "target": targets[split]} for split in images}
-        shape = [decoding.channels, *size]
-        mean, std = statistics(images["train"]) if len(images["train"]) else ([0.5], [0.5])
-        counts = torch.bincount(targets["train"], minlength=len(class_names)).tolist()
+        if processor is None:
+            processor = ImageProcessor(decoding, size, *statistics(images["train"]), class_names)
         facts = {
-            "input_shape": shape, "in_channels": decoding.channels, "num_classes": len(class_names),
-            "class_names": list(class_names), "class_counts": counts, "channel_mean": mean, "channel_std": std,
+            "input_shape": [decoding.channels, *size], "in_channels": decoding.channels, "num_classes": len(class_names),
+            "class_names": list(class_names), "channel_mean": processor.mean, "channel_std": processor.std,
         }  # fmt: skip
-        processor = ImageProcessor(decoding, size, mean, std, class_names)
-        fitting = EVALUATION_BYTES // (4 * shape[0] * shape[1] * shape[2])
+        if "train" in targets:
+            facts["class_counts"] = torch.bincount(targets["train"], minlength=len(class_names)).tolist()
+        fitting = EVALUATION_BYTES // (4 * decoding.channels * size[0] * size[1])
         evaluation = max(batch_size, min(256, fitting))
         super().__init__(
             seed, data, facts, processor, batch_size=batch_size, drop_last=drop_last, evaluation_batch_size=evaluation
@@ -62,7 +65,8 @@ class ImageSource(Memory):
         self.standardize = processor.standardize
         self.augment = Pipeline(augment or [], facts)
         self.random_inputs = bool(augment)  # whether a training image differs from one epoch to the next
-        self.thread = ThreadPoolExecutor(1, "dlx-images")
+        # What is decoded anew must not hold up the end of the process; it ends with its workers.
+        self.ahead = Ahead(partial(_close, [split for split in images.values() if isinstance(split, DecodedImages)]))
         self.device = torch.device("cpu")
 
     def to(self, device: torch.device) -> None:
@@ -85,8 +89,8 @@ class ImageSource(Memory):
             batch = ahead.pop(start, None)
             following = min(stop + self.batch_size, self.size)
             if stop + self.least <= self.size:
-                ahead[stop] = self.thread.submit(prepare, stop, following)
-            return batch.result() if batch else prepare(start, stop)
+                ahead[stop] = self.ahead.submit(prepare, stop, following)
+            return self.ahead.wait(batch or self.ahead.submit(prepare, start, stop), self.heed)
 
         return prefetched
 
@@ -101,8 +105,20 @@ class ImageSource(Memory):
         for start in range(0, len(targets), self.evaluation_batch_size):
             stop = min(start + self.evaluation_batch_size, len(targets))
             index = torch.arange(start, stop)
-            input = self.standardize(images[start:stop].to(self.device))
+            stored = self._stored(images, start, stop)
+            input = self.standardize(stored.to(self.device))
             yield {"input": input, "target": targets[start:stop].clone(), "index": index}
+
+    def _stored(self, images: Images, start: int, stop: int) -> Tensor:
+        """Read a batch for evaluation; by the thread where it may take long, so that signals are heeded meanwhile."""
+        if not isinstance(images, DecodedImages):
+            return images[start:stop]
+        return self.ahead.wait(self.ahead.submit(images.__getitem__, slice(start, stop)), self.heed)
+
+
+def _close(decoded: Sequence[DecodedImages]) -> None:
+    for images in decoded:
+        images.close()
 
 
 def statistics(images: Images) -> tuple[list[float], list[float]]:

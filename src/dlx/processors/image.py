@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dlx import files
 from dlx.core import Batch, Processor
 from dlx.errors import UsageError
-from dlx.processors.image_decoding import ENDINGS, BadImage, Decoding, restore
+from dlx.processors import image_state
+from dlx.processors.image_decoding import ENDINGS, FILE_BYTES, BadImage, Decoding, unreadable
 from dlx.processors.targets import ClassTarget
 from dlx.registry import processors
 
+SHOWN = 10  # classes that a description names
 log = logging.getLogger("dlx")
 
 
 class ImageFile(NamedTuple):
-    """A file given to `dlx predict`; `content` is there where it came from standard input."""
+    """A file given to `dlx predict`; `content` is there where it came from standard input or a pipe."""
 
     name: str
     content: bytes | None = None
@@ -39,6 +42,7 @@ class ImageProcessor(Processor):
     """
 
     name = "image"
+    can_skip = True
 
     def __init__(
         self, decoding: Decoding, size: Sequence[int], mean: Sequence[float], std: Sequence[float], class_names: Sequence[str]
@@ -49,7 +53,6 @@ class ImageProcessor(Processor):
         self.scale = torch.tensor([1 / (255 * s) for s in std]).view(-1, 1, 1)
         self.target = ClassTarget("class", class_names)
         self.encoded: list[str] = []  # the files of the last batch, which its answers name
-        self.skip_bad = False
         self.skipped: list[str] = []  # files left out until now, each with the reason
 
     def standardize(self, images: Tensor) -> Tensor:
@@ -62,15 +65,21 @@ class ImageProcessor(Processor):
         return standardized.copy_(read).sub_(self.offset).mul_(self.scale)
 
     def read(self, inputs: Iterable[str]) -> Iterator[ImageFile]:
-        """Find image files: files, folders with all below them, or `-` for one image from standard input."""
+        """Find image files: files, folders with all below them, or `-` for one image from standard input.
+
+        A pipe that is named itself is read, since someone writes into it; one that lies in a folder is not.
+        """
         wanted = list(inputs)
         if missing := [given for given in wanted if given != "-" and not os.path.exists(given)]:
             raise UsageError("\n".join(f"{given}: no file or folder" for given in missing))
         for given in wanted:
             if given == "-":
-                yield ImageFile("standard input", sys.stdin.buffer.read())
+                yield _piped("standard input", sys.stdin.buffer)
             elif os.path.isdir(given):
                 yield from _below(given)
+            elif stat.S_ISFIFO(os.stat(given).st_mode):
+                with open(given, "rb") as pipe:
+                    yield _piped(given, pipe)
             else:
                 yield ImageFile(given)
 
@@ -82,13 +91,10 @@ class ImageProcessor(Processor):
         images, encoded, faults = [np.empty((0, *self.decoding.shape), np.uint8)], [], []
         for example in examples:
             try:
-                content = Path(example.name).read_bytes() if example.content is None else example.content
-                images.append(self.decoding(content, example.name)[None])
+                images.append(self.decoding(_content(example), example.name)[None])
                 encoded.append(example.name)
             except BadImage as error:
                 faults.append(f"{example.name}: {error}")
-            except OSError as error:
-                faults.append(f"{example.name}: cannot be read: {error.strerror}")
         if faults and not self.skip_bad:
             raise UsageError("\n".join(faults))
         for fault in faults:
@@ -103,6 +109,13 @@ class ImageProcessor(Processor):
             return answers
         return [{"file": file} | answer for file, answer in zip(self.encoded, answers, strict=True)]
 
+    def describe(self) -> list[str]:
+        """Say in lines what an image becomes, and what the classes are."""
+        decoding, names = self.decoding, self.target.names
+        stored = f"{decoding.width}x{decoding.height}, {'colour' if decoding.channels == 3 else 'grey'}, {decoding.resize}"
+        shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+        return [f"images of {self.size[1]}x{self.size[0]} pixels, stored as {stored}", f"{len(names):,} classes: {shown}"]
+
     def state_dict(self) -> dict[str, Any]:
         """Tell sizes, statistics and class names."""
         statistics = {"mean": self.mean, "std": self.std}
@@ -112,8 +125,8 @@ class ImageProcessor(Processor):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ImageProcessor:
-        """Make the processor again."""
-        return cls(**(dict(state) | {"decoding": restore(state["decoding"])}))
+        """Make the processor again; UsageError where the state is none of an image processor."""
+        return cls(**image_state.checked(state))
 
 
 def middle(images: Tensor, size: Sequence[int]) -> Tensor:
@@ -122,13 +135,34 @@ def middle(images: Tensor, size: Sequence[int]) -> Tensor:
     return images[:, :, top : top + size[0], left : left + size[1]]
 
 
+def _content(example: ImageFile) -> bytes:
+    if example.content is not None:
+        if len(example.content) > FILE_BYTES:
+            raise unreadable(files.too_large(example.name, FILE_BYTES))
+        return example.content
+    try:
+        return files.read(example.name, FILE_BYTES)
+    except OSError as error:
+        raise unreadable(error) from None
+
+
+def _piped(name: str, pipe: IO[bytes]) -> ImageFile:
+    return ImageFile(name, pipe.read(FILE_BYTES + 1))
+
+
 def _below(folder: str) -> Iterator[ImageFile]:
     found = False
-    for place, folders, files in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
+        for link in (name for name in folders if os.path.islink(os.path.join(place, name))):
+            log.warning("%s: is a link to a folder and was not followed", os.path.join(place, link))
+        for name in sorted(names):
             if os.path.splitext(name)[1].lower() in ENDINGS and not name.startswith("."):
                 found = True
                 yield ImageFile(os.path.join(place, name))
     if not found:
         raise UsageError(f"{folder}: holds no image ({', '.join(ENDINGS)})")
+
+
+def _refuse(error: OSError) -> None:
+    raise UsageError(f"{error.filename}: cannot be read: {error.strerror}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 import warnings
@@ -22,6 +23,8 @@ ENDINGS = {
     ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".ppm": "PPM", ".pgm": "PPM", ".pbm": "PPM", ".pnm": "PPM",
 }  # fmt: skip
 MAX_PIXELS = 89_478_485  # Pillow's own limit: beyond it, it warns of a decompression bomb
+FILE_BYTES = 2**29  # of a file: as many pixels of 16 bits and 3 channels, not compressed at all, take fewer
+TILE_WIDTH, TILE_LENGTH = 0x0142, 0x0143  # the TIFF tags: a tile is unpacked whole, whatever part of it the image is
 ORIENTATION = 0x0112  # the EXIF tag
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error, zlib.error,
           MemoryError, Image.DecompressionBombError)  # fmt: skip
@@ -31,15 +34,26 @@ class BadImage(Exception):
     """A file that cannot be used as an image; the message says why, without the file's name."""
 
 
+def unreadable(error: OSError) -> BadImage:
+    """Say why a file could not be read."""
+    if error.errno == errno.EFBIG:
+        return BadImage(f"oversized: it has more than {FILE_BYTES:,} bytes")
+    return BadImage(f"cannot be read: {error.strerror or error}")
+
+
 @dataclass(frozen=True)
 class Decoding:
-    """What becomes of a file: `channels` 3 or 1, `height` and `width` in pixels, and how its own size is met."""
+    """What becomes of a file: `channels` 3 or 1, `height` and `width` in pixels, and how its own size is met.
+
+    `check_endings` refuses a file whose name has another format's ending.
+    """
 
     height: int
     width: int
     channels: int = 3
     resize: Resize = "squash"
     max_pixels: int = MAX_PIXELS
+    check_endings: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -58,6 +72,7 @@ class Decoding:
                 side = 2 * max(self.width, self.height)
                 image.draft(None, (side, side))  # a JPEG much larger is read at a fraction of its size
                 image.load()
+                self._refuse_size(image.size)  # a frame of a GIF may be larger than the file said at first
                 return self.fit(upright(image))
         except BadImage:
             raise
@@ -65,13 +80,17 @@ class Decoding:
             raise BadImage(_reason(error, content)) from None
 
     def _refuse(self, image: Image.Image, name: str) -> None:
-        count = image.width * image.height
-        if count > self.max_pixels:
-            raise BadImage(f"oversized: {image.width}x{image.height} are more than max_pixels {self.max_pixels:,}")
+        self._refuse_size(image.size)
+        if image.format == "TIFF":
+            self._refuse_size(_tile(image), "its tiles of ")
         held = "JPEG" if image.format == "MPO" else image.format  # what telephones put into a .jpg
         named = ENDINGS.get("." + name.rpartition(".")[2].lower())
-        if named and named != held:
+        if self.check_endings and named and named != held:
             raise BadImage(f"mislabelled: it holds {held}, but its name says {named}")
+
+    def _refuse_size(self, size: tuple[int, int], what: str = "") -> None:
+        if size[0] * size[1] > self.max_pixels:
+            raise BadImage(f"oversized: {what}{size[0]}x{size[1]} are more than max_pixels {self.max_pixels:,}")
 
     def fit(self, image: Image.Image) -> np.ndarray:
         """Bring an image of any mode and size to uint8 `(C, H, W)`. Raises BadImage."""
@@ -83,6 +102,14 @@ class Decoding:
         for channel in range(self.channels):  # a plane at a time takes a quarter of the time of one transposition
             planes[channel] = pixels if self.channels == 1 else pixels[..., channel]
         return planes
+
+
+def _tile(image: Any) -> tuple[int, int]:
+    """Tell the size of a TIFF's tiles; strips are no wider than the image, and are cut at its height."""
+    width, length = (image.tag_v2.get(tag, 0) for tag in (TILE_WIDTH, TILE_LENGTH))
+    if not isinstance(width, int) or not isinstance(length, int):
+        raise BadImage("unreadable: the size of its tiles is no number")
+    return width, length
 
 
 def _reason(error: Exception, content: bytes) -> str:
