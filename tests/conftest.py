@@ -7,6 +7,14 @@ import torch
 from torchvision.models import regnet
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Keep what dlx caches, and its key, out of the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def on_meta(monkeypatch):
     """Build without storage; regnet computes its widths with tensors, which must be real."""

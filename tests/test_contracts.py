@@ -83,7 +83,7 @@ def test_a_model_answers_with_one_row_a_sample_and_keeps_its_state(name, more, r
 @pytest.mark.parametrize("name", registry.sources.names())
 def test_a_data_set_gives_batches_in_the_words_of_the_glossary(name):
     wanted = registry.sources.signatures[name]
-    assert set(wanted.facts) <= {"seed"}
+    assert set(wanted.facts) <= {"seed", "processor", "wanted_splits", "task_target"}
     if required := [c.name for c in wanted.choices.values() if c.default is REQUIRED]:
         pytest.skip(f"needs {', '.join(required)}; its own tests build it")
     choices = {c.name: c.default for c in wanted.choices.values()}
@@ -94,7 +94,7 @@ def test_a_data_set_gives_batches_in_the_words_of_the_glossary(name):
     assert set(batch) <= WORDS
     assert batch["input"].dtype == torch.float32
     assert list(batch["input"].shape[1:]) == source.facts["input_shape"]
-    assert batch["target"].dtype == (torch.int64 if "num_classes" in source.facts else torch.float32)
+    assert batch["target"].dtype == (torch.int64 if "num_classes" in source.facts else torch.float64)
     again = registry.processors.get(source.processor.name).from_state(json.loads(json.dumps(source.processor.state_dict())))
     assert again.state_dict() == source.processor.state_dict()
 

@@ -219,7 +219,7 @@ def test_data_that_changed_is_refused(config, tmp_path):
     run = go(config, "run")
     table.write_text("\n".join(["x,y,label", *rows[:-8]]) + "\n")
     before = (run / "status.json").read_text()
-    with pytest.raises(DlxError, match="the data is not what this model was trained on: class_counts"):
+    with pytest.raises(DlxError, match="the training split is not the one that this run began with"):
         go(config, "run", "epochs=2", resume=True)
     assert (run / "status.json").read_text() == before
 

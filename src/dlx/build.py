@@ -15,7 +15,11 @@ from dlx.core import Metric, Processor, Schedule, Source, Task, to_device
 from dlx.device import Device
 from dlx.errors import ConfigError, DlxError, Fault, Misfit, unknown
 from dlx.evaluator import evaluating
+<<<<<<< HEAD
 from dlx.failures import is_memory, reason
+=======
+from dlx.kept import Kept
+>>>>>>> main
 from dlx.optimizers import groups
 from dlx.planning import Component, Plan, at, draft
 from dlx.schedules import curves
@@ -23,11 +27,16 @@ from dlx.trainer import Trainer
 from dlx.written import Spec, SpecError
 
 
-def prepare(spec: Spec) -> Experiment:
-    """Check a spec and build what it names; raises SpecError with every fault, in components and between them."""
-    drafted, faults = draft(spec)
+def prepare(spec: Spec, kept: Kept | None = None, approve: Callable[[Plan], None] = lambda plan: None) -> Experiment:
+    """Check a spec and build what it names; raises SpecError with every fault, in components and between them.
+
+    `kept` is what a checkpoint of the experiment keeps: its processor encodes, and its facts shape the model. `approve` may
+    refuse the plan before anything that it names is looked at.
+    """
+    drafted, faults = draft(spec, needs_files=kept is None or kept.wanted_splits is None)
     if not faults:
-        return experiment(drafted)
+        approve(drafted)
+        return experiment(drafted, kept)
     if not any(f.path[:1] in (("data",), ("task",), ("model",), ("device",)) for f in faults):
         faulty = {fault.path[:2] for fault in faults}
         drafted.sections["metrics"] = [m for m in drafted["metrics"] or () if m and m.path not in faulty]
@@ -50,9 +59,10 @@ class Learner:
 
 @dataclass(frozen=True)
 class Experiment(Learner):
-    """All that training and evaluating need."""
+    """All that training and evaluating need; `facts` are those of the data, as the model's checkpoints keep them."""
 
     source: Source
+    facts: Mapping[str, Any]
     make_metrics: Callable[[], list[Metric]]
     plan: Plan
 
@@ -68,19 +78,18 @@ def learner(plan: Plan, facts: Mapping[str, Any], data: str = "the data") -> Lea
     return Learner(task, device, plan["seed"])
 
 
-def experiment(plan: Plan) -> Experiment:
+def experiment(plan: Plan, kept: Kept | None = None) -> Experiment:
     """Build all that a plan names but optimizers and schedules; raises SpecError."""
     try:
-        return assemble(plan)
+        return assemble(plan, kept)
     except ConfigError as error:
         raise SpecError(plan.spec.describe(error)) from None
 
 
-def assemble(plan: Plan) -> Experiment:
+def assemble(plan: Plan, kept: Kept | None = None) -> Experiment:
     """Build data, model, task and metrics; raises ConfigError with every mismatch between them."""
-    source: Source = plan["data"].build({"seed": plan["seed"], "task_target": _task_target(plan)})
-    data = f"data '{plan['data'].name}'"
-    facts = {"seed": plan["seed"], **source.facts}
+    source, data = _source(plan, kept), f"data '{plan['data'].name}'"
+    facts = {"seed": plan["seed"], **(kept.facts if kept else source.facts)}
     measured = metric_facts(source, facts)
     faults = _metric_faults(plan, measured, data)
     try:
@@ -91,12 +100,19 @@ def assemble(plan: Plan) -> Experiment:
         faults = error.faults + [f for f in faults if f.path != ("metrics",)]  # those the task chose follow from this
     if faults:
         raise ConfigError(faults)
-    return Experiment(built.task, built.device, built.seed, source, lambda: [m.build(measured) for m in plan["metrics"]], plan)
+    make_metrics = lambda: [m.build(measured) for m in plan["metrics"]]  # noqa: E731
+    return Experiment(built.task, built.device, built.seed, source, facts, make_metrics, plan)
 
 
-def _task_target(plan: Plan) -> str:
+def _source(plan: Plan, kept: Kept | None) -> Source:
     task_class: Any = registry.tasks.get(plan["task"].name)
-    return task_class.target_kind
+    asked = {"seed": plan["seed"], "task_target": task_class.target_kind}
+    if kept:
+        asked |= {"processor": kept.processor, "wanted_splits": kept.wanted_splits}
+    source: Source = plan["data"].build(asked)
+    if kept:
+        kept.hold(source)
+    return source
 
 
 def metric_facts(source: Source, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,6 +124,15 @@ def metric_facts(source: Source, facts: Mapping[str, Any]) -> dict[str, Any]:
         return load(path)
 
     return {**facts, "training": lambda: source.evaluate(None, "train"), "trained": load_trained}
+
+
+def reads_training(spec: Spec) -> bool:
+    """Return whether a metric of an evaluation, named in the config or added by the task, asks for the training split."""
+    plan, _ = draft(spec, needs_files=False)
+    chosen = [metric.name for metric in plan["metrics"] or () if metric]
+    task_class: Any = registry.tasks.get(plan["task"].name) if plan["task"] else Task
+    names = {*chosen, *task_class.closer_metrics} & set(registry.metrics.names())
+    return any("training" in registry.metrics.signatures[name].facts for name in names)
 
 
 def _metric_faults(plan: Plan, facts: Mapping[str, Any], data: str) -> list[Fault]:
@@ -173,7 +198,7 @@ def trainer(built: Experiment) -> Trainer:
         if "" in components and built.task.parts:  # one given alone is made once for each part
             components = dict.fromkeys(built.task.parts, components[""])
         optimizers = {part: _optimizer(built, c, part) for part, c in components.items()} if trainable else {}
-        facts = {**source.facts, "total_steps": total, **({"steps_per_epoch": steps_per_epoch} if steps_per_epoch else {})}
+        facts = {**built.facts, "total_steps": total, **({"steps_per_epoch": steps_per_epoch} if steps_per_epoch else {})}
         schedules = _schedules(plan, facts, list(optimizers))
     except ConfigError as error:
         raise SpecError(plan.spec.describe(error)) from None

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from dlx import __version__
-from dlx.errors import DlxError, Interrupted, UsageError, shown
+from dlx.errors import DlxError, Interrupted, UsageError, brief, shown
 from dlx.spec import Typed
 
 app = typer.Typer(
@@ -36,6 +36,9 @@ Overrides = Annotated[
 Checkpoint = Annotated[str, typer.Argument(metavar="PATH", help="A run, RUN/best, RUN/last or a checkpoint directory.")]
 Json = Annotated[bool, typer.Option("--json", help="Write the result for machines.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps, xpu or auto.", show_default=False)]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Let a checkpoint from elsewhere read, write and fetch what its config names.")
+]
 Plugin = Annotated[list[str] | None, typer.Option("--plugin", metavar="FILE", help="Python file with components of your own.")]
 
 
@@ -79,6 +82,7 @@ def train(
     device: Device = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Where all randomness comes from.", show_default=False)] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Folder of the runs.")] = Path("runs"),
+    trust: Trust = False,
     as_json: Json = False,
     plugin: Plugin = None,
 ) -> None:
@@ -88,11 +92,11 @@ def train(
 
     if name is not None:  # the name is held to the same rule as one in the config
         overrides = [*(overrides or []), Typed(f"name={json.dumps(name)}", f"--name {name}")]
-    result = run(config, _with(overrides, device, seed), name=name, resume=resume, runs=runs, quiet=as_json)
+    result = run(config, _with(overrides, device, seed), name=name, resume=resume, runs=runs, quiet=as_json, trust=trust)
     if as_json:
         typer.echo(json.dumps(result))
         return
-    numbers = "  ".join(f"{k} {v:.4f}" for k, v in result.items() if k.startswith("val/"))
+    numbers = "  ".join(f"{k} {brief(v, 4)}" for k, v in result.items() if k.startswith("val/"))
     if result["best"]:
         typer.echo(f"best at step {result['best']['step']}: {numbers}", err=True)
     typer.echo(result["run"])
@@ -104,6 +108,7 @@ def evaluate(
     overrides: Overrides = None,
     split: Annotated[str, typer.Option("--split", help="Which split to evaluate on.")] = "test",
     device: Device = None,
+    trust: Trust = False,
     as_json: Json = False,
     plugin: Plugin = None,
 ) -> None:
@@ -111,7 +116,7 @@ def evaluate(
     _prepare(plugin)
     from dlx.commands import evaluate as command
 
-    typer.echo(command.render(command.evaluate(path, _with(overrides, device), split), as_json))
+    typer.echo(command.render(command.evaluate(path, _with(overrides, device), split, trust), as_json))
 
 
 @app.command()

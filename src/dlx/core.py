@@ -15,6 +15,7 @@ from dlx.errors import Misfit
 
 Batch = Mapping[str, Any]  # names to tensors; docs/glossary.md lists the words
 INPUT_ONLY = ("input",)
+WITHOUT_FLOAT64 = ("mps",)  # kinds of devices that have no float64
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,10 @@ class Processor(ABC):
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Turn a prediction into answers in words, one a sample."""
 
+    def place(self, example: Any) -> str:
+        """Say where a raw example was written, such as a file and a line; "" where that is not known."""
+        return ""
+
     def describe(self) -> list[str]:
         """Say in lines what the processor reads, such as each column with its kind and its range."""
         return []
@@ -243,7 +248,11 @@ class Logger:
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Move a batch's tensors to a device; on the CPU the batch itself comes back."""
+    """Move a batch's tensors to a device; on the CPU the batch itself comes back.
+
+    Tensors of float64 stay on the CPU where the device has no such type: a task standardises them there.
+    """
     if device.type == "cpu":
         return batch
-    return {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}
+    stays = torch.float64 if device.type in WITHOUT_FLOAT64 else None
+    return {k: v.to(device, non_blocking=True) if isinstance(v, Tensor) and v.dtype != stays else v for k, v in batch.items()}

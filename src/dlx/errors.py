@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Path = tuple[str | int, ...]
@@ -17,6 +18,7 @@ class Fault:
 
     path: Path
     message: str
+    absent_file: bool = field(default=False, compare=False)  # the file it names is not there: a fault where it is needed
 
 
 class DlxError(Exception):
@@ -134,6 +136,17 @@ def _flow(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else "null" if value is None else repr(value)
+
+
+def brief(value: float, decimals: int | None = None) -> str:
+    """Write a number in few digits, four of them significant; neither a large nor a small one loses itself.
+
+    With `decimals` so many stand after the point wherever they show anything.
+    """
+    if decimals is not None and (not value or abs(value) >= 10 ** (1 - decimals) or not math.isfinite(value)):
+        return f"{value:.{decimals}f}"
+    short = f"{value:.4g}"
+    return f"{value:.0f}" if "e+" in short and abs(value) < 1e15 else short
 
 
 def with_article(noun: str) -> str:

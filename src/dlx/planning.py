@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from dlx.errors import ConfigError, Fault, Misfit, Path, meant, nearest, unknown
 from dlx.optimizers import groups
 from dlx.registry import Registry
 from dlx.schedules import curves
-from dlx.signatures import Signature, check, signature
+from dlx.signatures import Request, Signature, check, markers, signature
 from dlx.trainer import Trainer
 from dlx.written import Spec, SpecError
 
@@ -69,6 +69,15 @@ class Plan:
         """Write the whole experiment as plain values, with all defaults, ready for YAML."""
         return {key: _plain(value) for key, value in self.sections.items() if value is not None}
 
+    def requests(self) -> Iterator[tuple[Path, str, Any]]:
+        """Yield what the data and the metrics ask of the machine: the key, what to do, and the value, such as a path."""
+        for component in (self["data"], *self["metrics"]):
+            wanted = component.registry.signatures[component.name].choices
+            for name, value in component.choices.items():
+                for marker in markers(wanted[name].annotation):
+                    if isinstance(marker, Request) and (value is True or isinstance(value, str)):
+                        yield (*component.path, name), marker.asks_to, value
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Component):
@@ -81,8 +90,8 @@ def _plain(value: Any) -> Any:
 class Planner:
     """Holds a spec against the registries, and collects every fault on the way."""
 
-    def __init__(self, spec: Spec) -> None:
-        self.values, self.faults = spec.values, list[Fault]()
+    def __init__(self, spec: Spec, needs_files: bool) -> None:
+        self.values, self.faults, self.needs_files = spec.values, list[Fault](), needs_files
 
     def component(self, kind: Registry, value: Any, path: Path, options: Signature = NO_OPTIONS) -> Component | None:
         """Check one component, written as a name or as a mapping with a name."""
@@ -98,7 +107,7 @@ class Planner:
         wanted = kind.signatures[given["name"]]
         both = Signature(wanted.facts, {**wanted.choices, **options.choices})
         checked, faults = check(both, choices, path)
-        self.faults += [_with_name(f, path, both) for f in faults]
+        self.faults += [_with_name(f, path, both) for f in faults if self.needs_files or not f.absent_file]
         return Component(kind, given["name"], checked, path)
 
     def _nameless(self, kind: Registry, given: Any, path: Path, options: Signature) -> None:
@@ -159,9 +168,12 @@ def plan(spec: Spec, inference: bool = False) -> Plan:
     return drafted
 
 
-def draft(spec: Spec, inference: bool = False) -> tuple[Plan, list[Fault]]:
-    """Check a spec against the registries: the plan as far as it goes, and the faults."""
-    planner, values = Planner(spec), spec.values
+def draft(spec: Spec, inference: bool = False, needs_files: bool = True) -> tuple[Plan, list[Fault]]:
+    """Check a spec against the registries: the plan as far as it goes, and the faults.
+
+    Where not all files are needed, one that is not there is told by what comes to read it.
+    """
+    planner, values = Planner(spec, needs_files), spec.values
     sections: dict[str, Any] = {"name": values.get("name"), "seed": values.get("seed", 0)}
     sections |= {"epochs": values.get("epochs"), "steps": values.get("steps")}
     sections["device"] = planner.settings("device", DEVICE)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dlx import checkpoint, snapshot, yaml_reader
+from dlx import checkpoint, seal, snapshot, yaml_reader
 from dlx.core import Processor
 from dlx.errors import DlxError
 from dlx.failures import is_memory, reason
@@ -86,10 +86,12 @@ class Saver:
     ) -> None:
         self.folder, self.facts, self.processor, self.keep = folder, facts, processor, keep
         self.config = yaml_reader.dump(config)
+        self.seal = snapshot.pack_json(seal.seal(self.config.encode()))
 
     def take(self, trainer: Trainer) -> tuple[str, dict[str, bytes]]:
         """Write the present state as the name and the files of a checkpoint, in memory."""
-        return checkpoint.step_name(trainer.step), pack(trainer, self.config, self.facts, self.processor)
+        files = pack(trainer, self.config, self.facts, self.processor)
+        return checkpoint.step_name(trainer.step), {**files, "seal.json": self.seal}
 
     def save(self, trainer: Trainer, states: list[tuple[str, dict[str, bytes]]]) -> None:
         """Save states, point `last` and `best` at them, and remove what is no longer kept."""

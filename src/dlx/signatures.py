@@ -35,8 +35,16 @@ class Signature:
     choices: dict[str, Parameter]
 
 
-class AnyPath:
+class Request:
+    """Marks a choice by which a config asks something of the machine: `asks_to` says what."""
+
+    asks_to = ""
+
+
+class AnyPath(Request):
     """Marks a choice that names a file or folder: `~` and `$VARIABLES` are expanded, and the full path is kept."""
+
+    asks_to = "read"
 
     def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
         full = os.path.abspath(os.path.expanduser(os.path.expandvars(value)))
@@ -52,11 +60,25 @@ class ExistingPath(AnyPath):
 
     def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
         full, faults = super().check(value, path)
-        return full, faults or ([] if os.path.exists(full) else [Fault(path, f"no file or folder {full}")])
+        return full, faults or ([] if os.path.exists(full) else [Fault(path, f"no file or folder {full}", True)])
+
+
+class Network(Request):
+    """Marks a choice that, where it is true, asks for the network."""
+
+    asks_to = "download"
+
+    def check(self, value: bool, path: Path) -> tuple[bool, list[Fault]]:
+        return value, []
+
+    def describe(self) -> str:
+        """Say what is wanted."""
+        return "true or false"
 
 
 SomePath = Annotated[str, AnyPath()]
 DataPath = Annotated[str, ExistingPath()]
+Download = Annotated[bool, Network()]
 
 
 def signature(constructor: Callable, facts: Iterable[str] | None = None, hidden: Iterable[str] = ()) -> Signature:

@@ -136,6 +136,7 @@ def override(spec: Spec, text: str) -> None:
     except yaml_reader.YamlError as error:
         raise SpecError(str(error)) from None
     place_value(spec, path, value, place)
+    spec.typed.add(path)
 
 
 def _path(key: str, place: str) -> Path:

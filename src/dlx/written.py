@@ -20,6 +20,7 @@ class Spec:
     places: dict[Path, str] = field(default_factory=dict)
     file: str = ""
     told: list[tuple[str, str]] = field(default_factory=list)  # faults of the YAML itself, with their places
+    typed: set[Path] = field(default_factory=set)  # keys given on the command line
 
     def place(self, path: Path) -> str:
         """Name where the nearest written ancestor of a key stands: FILE:LINE:COLUMN or an override."""
@@ -27,6 +28,10 @@ class Spec:
             if place := self.places.get(path[:end]):
                 return place
         return self.file
+
+    def is_typed(self, path: Path) -> bool:
+        """Return whether a key, or what holds it, was given on the command line."""
+        return any(path[:end] in self.typed for end in range(1, len(path) + 1))
 
     def describe(self, error: ConfigError) -> str:
         """Write one line a fault, in the order of the file."""

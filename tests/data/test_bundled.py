@@ -32,7 +32,7 @@ def test_batches_and_facts_follow_the_glossary(name):
         assert len(facts["class_names"]) == len(facts["class_counts"]) == facts["num_classes"]
         assert sum(facts["class_counts"]) == data.size
     else:
-        assert batch["target"].dtype == torch.float32
+        assert batch["target"].dtype == torch.float64
         assert batch["target"].shape == (size, facts["num_outputs"])
         assert len(facts["target_names"]) == len(facts["target_mean"]) == len(facts["target_std"]) == facts["num_outputs"]
     assert json.loads(json.dumps(facts)) == facts

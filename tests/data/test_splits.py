@@ -38,12 +38,14 @@ def test_a_fraction_of_the_whole_is_counted_exactly():
     ("size", "val", "test", "labels", "path", "message"),
     [
         (10, 0.5, 0.5, None, ("val",), "val 0.5 and test 0.5 leave nothing to train on"),
-        (10, 0.0, 0.2, ["a"] * 9 + ["b"], ("test",), "'b' has one row only; .*stratify: false"),
-        (10, 0.0, 0.1, ["a"] * 5 + ["b"] * 5, ("test",), "cannot draw 1 of 10 rows for test"),
-        (1, 0.2, 0.0, None, ("val",), "cannot draw 1 of 1 rows for val"),
+        (10, 0.0, 0.2, ["a"] * 9 + ["b"], ("test",), "between train and test: 'b' has one flower only; plant more"),
+        (11, 0.0, 0.2, ["a"] * 9 + ["b", "c"], ("test",), "'b', 'c' have one flower only; plant more"),
+        (10, 0.0, 0.2, [1] * 9 + [2], ("test",), "'2' has one flower only; plant more"),
+        (10, 0.0, 0.1, ["a"] * 5 + ["b"] * 5, ("test",), "cannot draw 1 of 10 flowers for test"),
+        (1, 0.2, 0.0, None, ("val",), "cannot draw 1 of 1 flowers for val"),
     ],
 )
 def test_too_few_rows_are_a_misfit(size, val, test, labels, path, message):
     with pytest.raises(Misfit, match=message) as caught:
-        draw(size, val, test, 0, labels)
+        draw(size, val, test, 0, labels, unit="flower", remedy="plant more")
     assert caught.value.path == path

@@ -3,14 +3,18 @@ import io
 import json
 import logging
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dlx.errors import UsageError
-from dlx.processors.columns import CategoricalColumns, NumericColumns
-from dlx.processors.rows import Row, number, numbers
+from dlx.processors.cells import of_rows
+from dlx.processors.columns import CategoricalColumns, NumericColumns, parse
+from dlx.processors.numbers import numbers
+from dlx.processors.rows import Row, number
 from dlx.processors.table import TableProcessor
 from dlx.processors.targets import ClassTarget, NumberTarget
 
@@ -20,8 +24,9 @@ ROWS = [Row(cells) for cells in (["1", "red", "10"], ["2", "blue", "?"], ["4.5",
 
 
 def processor(scaling="standard", missing="indicator", encoding="one_hot", target=None):
-    numeric = NumericColumns.fit(["size", "age"], ROWS, COLUMNS, GAPS, scaling, missing)
-    categorical = CategoricalColumns.fit(["colour"], ROWS, COLUMNS, GAPS, encoding)
+    cells = of_rows(ROWS, COLUMNS)
+    numeric = NumericColumns.fit(["size", "age"], parse(cells, ["size", "age"], GAPS, True), scaling, missing)
+    categorical = CategoricalColumns.fit(["colour"], cells, GAPS, encoding)
     goal = target or ClassTarget("kind", ["cat", "dog"])
     return TableProcessor(COLUMNS, numeric, categorical, goal, GAPS, ["size", "kind", "colour", "age"])
 
@@ -58,10 +63,9 @@ def test_one_row_is_encoded_as_among_others():
 
 
 def test_a_constant_column_becomes_zero():
-    rows = [Row(["0.1"])] * 3
     for scaling in ("standard", "min_max"):
-        fitted = NumericColumns.fit(["a"], rows, ["a"], frozenset(), scaling)
-        assert abs(fitted(fitted.parse(rows, ["a"], frozenset()))).max() < 1e-12
+        fitted = NumericColumns.fit(["a"], np.full((3, 1), 0.1), scaling)
+        assert abs(fitted(np.full((3, 1), 0.1))).max() < 1e-12
 
 
 def test_an_unseen_category_is_told_once(caplog):
@@ -116,7 +120,7 @@ def test_columns_that_are_not_read_are_told_but_for_the_target(tmp_path, caplog)
 
 
 def test_rows_on_the_command_line_and_on_standard_input(monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("colour,age,size\nred,3,1\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"colour,age,size\nred,3,1\n")))
     assert [row.cells for row in processor().read(["-", "4, blue, 5"])] == [["1", "red", "3"], ["4", "blue", "5"]]
 
 
@@ -147,14 +151,14 @@ def test_a_bad_cell_is_told_with_file_row_and_column(tmp_path):
     file.write_text("size,colour,age\n1,red,2\nbig,red,x\n")
     made = processor()
     with pytest.raises(UsageError) as caught:
-        made.encode(list(made.read([str(file)])))
+        next(made.read([str(file)]))  # told before the first row is given
     assert str(caught.value) == f"{file}:3: column 'size': 'big' is no number\n{file}:3: column 'age': 'x' is no number"
     with pytest.raises(UsageError, match="'big,red,2': column 'size': 'big' is no number"):
         made.encode(list(made.read(["big,red,2"])))
 
 
 def test_a_single_column_needs_no_delimiter():
-    numeric = NumericColumns.fit(["a"], [Row(["1"]), Row(["2"])], ["a"], GAPS, "none")
+    numeric = NumericColumns.fit(["a"], np.array([[1.0], [2.0]]), "none")
     made = TableProcessor(["a"], numeric, CategoricalColumns({}, "one_hot"), NumberTarget("b"))
     assert made.encode(list(made.read(["1"])))["input"].tolist() == [[1]]
 
@@ -162,11 +166,60 @@ def test_a_single_column_needs_no_delimiter():
 @pytest.mark.parametrize("cell", ["1_0", "inf", "-inf", "nan", "x", "", "0x1"])
 def test_what_is_no_number(cell):
     assert number(cell) is None
-    assert numbers(["1", cell], frozenset())[1] == [1]
+    found = numbers(pa.array(["1", cell]), ())
+    assert found.strange.tolist() == [False, True]
 
 
 @given(st.lists(st.one_of(st.floats(allow_nan=False, allow_infinity=False).map(repr), st.just("?"))))
 def test_numbers_reads_what_was_written(cells):
-    values, strange = numbers(cells, GAPS)
-    assert not strange
-    assert [("?" if value != value else repr(value)) for value in values.tolist()] == cells
+    found = numbers(pa.array(cells, pa.string()), GAPS)
+    assert not found.strange.any()
+    assert [("?" if value != value else repr(value)) for value in found.values.tolist()] == cells
+
+
+OLD = """
+{"numeric": {"names": ["age", "income"], "means": [39.0, 5.5], "indicators": [1],
+             "scaler": {"kind": "affine", "offset": [39.0, 5.5], "divisor": [15.5, 2.5]}},
+ "categorical": {"values": {"city": ["", "B", "P"]}, "encoding": "one_hot"},
+ "target": {"kind": "class", "column": "sex", "names": ["f", "m"], "strip": ""},
+ "columns": ["age", "city", "income"], "missing_values": ["?"],
+ "file_columns": ["age", "city", "income", "sex"], "delimiter": ",", "input_shape": null}
+"""
+
+
+def test_a_processor_of_an_older_checkpoint_reads_and_describes_what_it_knows():
+    made = TableProcessor.from_state(json.loads(OLD))
+    batch = made.encode([Row(["54.5", "P", "?"]), Row(["39", "", "8"])])
+    assert batch["input"].tolist() == [[1, 0, 1, 0, 0, 1], [0, 1, 0, 1, 0, 0]]
+    assert made.describe() == [
+        "age     number",
+        "city    category of 3: '', B, P",
+        "income  number",
+        "sex     target, class of 2: f, m",
+    ]
+    assert restored(made).state_dict() == made.state_dict()
+
+
+def test_a_number_of_an_older_checkpoint_is_answered_without_known_decimals():
+    state = json.loads(OLD) | {"target": {"kind": "number", "column": "price"}}
+    made = TableProcessor.from_state(state)
+    (answer,) = made.decode({"value": torch.tensor([[1234567.89]], dtype=torch.float64)})
+    assert answer == {"price": 1234567.89}
+    assert type(answer["price"]) is float
+
+
+@pytest.mark.parametrize("scaling", ["standard", "quantile", "min_max", "none"])
+def test_what_is_infinite_when_scaled_is_told_by_row_and_column(scaling):
+    made = processor(scaling)
+    if scaling == "quantile":  # it is bounded by the largest value of the training split
+        assert made.encode([Row(["1e300", "red", "1"])])["input"].isfinite().all()
+        return
+    with pytest.raises(UsageError, match=r"^row: column 'age': -1e\+300 is so far from the values of the training split"):
+        made.encode([Row(["1", "red", "-1e300"])])
+
+
+def test_statistics_that_overflow_are_told_by_column():
+    values = np.array([[1.0, 1.7e308], [2.0, -1.7e308], [3.0, 1.7e308]])
+    for scaling in ("standard", "min_max"):
+        with pytest.raises(UsageError, match="column 'b': its values are too large to be averaged and scaled"):
+            NumericColumns.fit(["a", "b"], values, scaling)

@@ -196,7 +196,7 @@ def test_regression_losses_are_torch_s_on_standardised_targets(loss, wanted, sta
     output = task.model(words["input"])
     assert task(words).value.item() == pytest.approx(wanted(output, target).item(), rel=1e-6)
     units = output * torch.tensor([2.0, 4.0]) + torch.tensor([10.0, -5.0]) if standardize else output
-    assert torch.allclose(task.predict(words)["value"], units)
+    assert torch.allclose(task.predict(words)["value"], units.double())
     assert task.baseline(words)["value"][3].tolist() == [10.0, -5.0]
 
 

@@ -19,6 +19,7 @@ def check(config: str, overrides: list[str]) -> str:
     """Try an experiment and give a report; raises what training would raise."""
     described = spec.load(config, overrides)
     from dlx import build
+    from dlx.commands import describing
 
     built = build.prepare(described)
     trainer = build.trainer(built)
@@ -42,6 +43,8 @@ def check(config: str, overrides: list[str]) -> str:
     lines.append(f"checkpoint      {_bytes(size)}, written and read back")
     if found:
         lines.append("metrics         " + ", ".join(f"val/{name}" for name in found.scalars))
+    if columns := describing.inputs(built.source.processor):
+        lines += ["", *columns]
     return "\n".join([*lines, f"{config}: all is well"])
 
 
@@ -102,7 +105,7 @@ def _checkpoint(built: Any, trainer: Any) -> int:
     from dlx import saver, yaml_reader
 
     config = yaml_reader.dump(built.plan.resolved())
-    facts = {"seed": built.seed, **built.source.facts}
+    facts = built.facts
     files = saver.pack(trainer, config, facts, built.source.processor)
     with tempfile.TemporaryDirectory(prefix="dlx-check-") as folder:
         kept = checkpoint.read(checkpoint.write(Path(folder) / checkpoint.step_name(trainer.step), files))

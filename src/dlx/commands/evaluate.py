@@ -10,23 +10,33 @@ from typing import Any
 
 from dlx import files
 from dlx.commands.loading import load
+<<<<<<< HEAD
 from dlx.errors import UsageError
 from dlx.failures import optional
 from dlx.locating import run_of
+=======
+from dlx.errors import UsageError, brief
+from dlx.run import run_of
+>>>>>>> main
 
 
-def evaluate(path: str, overrides: list[str], split: str) -> dict[str, Any]:
-    """Evaluate and give numbers, baseline, and the files of the pictures drawn."""
+def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -> dict[str, Any]:
+    """Evaluate and give numbers, baseline, and the files of the pictures drawn.
+
+    The checkpoint's own processor encodes; of the data only the split asked for is read, and the training split where a
+    metric compares with it. `trust` lets a checkpoint made elsewhere read and fetch what its config names.
+    """
     loaded = load(path)
     described = loaded.spec(overrides)
     from dlx import build, evaluator, weights
 
+    kept = loaded.kept({split, *(["train"] if build.reads_training(described) else [])})
     with weights.withheld():  # the checkpoint has them
-        built = build.prepare(described)
-    loaded.check_facts(dict(built.source.facts))
+        built = build.prepare(described, kept, lambda plan: loaded.approve(plan, trust))
     loaded.fill(built.task)
     if split not in built.source.splits():
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
+    kept.tell_changed(built.source, split, f"data '{built.plan['data'].name}'")
     batches = watched(built.source.evaluate(built.task, split))
     task = built.task
     found = evaluator.evaluate(
@@ -58,7 +68,7 @@ def closer(built: Any) -> Callable[[], list[Any]]:
     from dlx.errors import Misfit
 
     chosen = {metric.name for metric in built.plan["metrics"]}
-    facts = build.metric_facts(built.source, {"seed": built.seed, **built.source.facts})
+    facts = build.metric_facts(built.source, built.facts)
     names = []
     for name in built.task.closer_metrics:
         with contextlib.suppress(Misfit):
@@ -100,8 +110,8 @@ def render(result: dict[str, Any], as_json: bool) -> str:
     lines = [f"{result['checkpoint']} (step {result['step']}), {split} split", f"{'':{width}}  {'model':>10}  {'baseline':>10}"]
     for name in names:
         baseline = result.get(f"baseline/{name}")
-        beside = "" if baseline is None else f"{baseline:.4f}"
-        lines.append(f"{name:{width}}  {numbers[name]:>10.4f}  {beside:>10}")
+        beside = "" if baseline is None else brief(baseline, 4)
+        lines.append(f"{name:{width}}  {brief(numbers[name], 4):>10}  {beside:>10}")
     return "\n".join(lines + table(numbers) + [f"wrote {picture}" for picture in result["pictures"]])
 
 
@@ -113,7 +123,7 @@ def table(numbers: dict[str, float]) -> list[str]:
 
     def cell(column: str, row: str) -> str:
         value = numbers.get(f"{column}/{row}", float("nan"))
-        return f"{value:.0f}" if column == "support" else f"{value:.4f}"
+        return f"{value:.0f}" if column == "support" else brief(value, 4)
 
     lines = [f"{row:{width}}" + "".join(f"  {cell(column, row):>10}" for column in columns) for row in rows]
     return ["", f"{'':{width}}" + "".join(f"  {column:>10}" for column in columns), *lines] if rows else []

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-GIVEN = ("facts", "model", "params", "run", "quiet", "seed", "total_steps", "steps_per_epoch")  # they come from no data set
+GIVEN = (
+    *("facts", "model", "params", "run", "quiet", "seed", "total_steps", "steps_per_epoch"),
+    *("processor", "wanted_splits", "task_target"),
+)  # they come from no data set
 
 
 def listing(kind: str) -> list[dict[str, Any]]:

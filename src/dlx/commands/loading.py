@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+<<<<<<< HEAD
 from dlx import contents, spec
 from dlx.errors import DlxError
 from dlx.locating import locate
+=======
+from dlx import checkpoint, seal, spec
+from dlx.errors import UsageError, dotted, printable
+from dlx.run import locate
+>>>>>>> main
+
+if TYPE_CHECKING:
+    from dlx.kept import Kept
+    from dlx.planning import Plan
 
 
 @dataclass(frozen=True)
@@ -47,17 +58,38 @@ class Loaded:
 
         snapshot.load_module(task, snapshot.unpack_tensors(self.files["model.safetensors"]))
 
-    def check_facts(self, facts: dict[str, Any]) -> None:
-        """Refuse data that is no longer what the model was trained on."""
-        kept, now = self.json("facts.json"), json.loads(json.dumps(facts))
-        if changed := [key for key in kept if key in now and kept[key] != now[key] and key != "seed"]:
-            told = "; ".join(f"{key} was {_short(kept[key])} and is {_short(now[key])}" for key in changed)
-            raise DlxError(f"the data is not what this model was trained on: {told}")
+    def kept(self, wanted_splits: Iterable[str] | None = None) -> Kept:
+        """Return what it keeps of the data that its model was trained on."""
+        from dlx import build
+        from dlx.kept import Kept
 
+        facts, state = self.json("facts.json"), self.json("processor.json")
+        digests = facts.pop("digests", {})
+        processor = build.processor(state) if state else None
+        return Kept(facts, processor, digests, None if wanted_splits is None else frozenset(wanted_splits))
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) < 80 else text[:77] + "..."
+    def is_own(self) -> bool:
+        """Return whether it was made by this very user's dlx."""
+        kept = json.loads(self.files.get("seal.json", b"null"))
+        return seal.is_own(self.files["config.yaml"], kept)
+
+    def approve(self, plan: Plan, trusted: bool) -> None:
+        """Raise UsageError where a stranger's config would have files read, written or downloaded without the user's word."""
+        if trusted or self.is_own():
+            return
+        asked = [(path, act, value) for path, act, value in plan.requests() if not plan.spec.is_typed(path)]
+        if asked:
+            lines = [f"  {act} {'' if value is True else f'{value} '}({dotted(path)})" for path, act, value in asked]
+            first = dotted(asked[0][0])
+            raise UsageError(
+                "\n".join(
+                    [
+                        f"{self.path}: was not made by your dlx, and its config asks to",
+                        *map(printable, lines),
+                        f"say --trust to let it, or give what it may use instead: {first}=...",
+                    ]
+                )
+            )
 
 
 def load(path: str) -> Loaded:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from dlx.commands.loading import load
-from dlx.errors import UsageError
+from dlx.errors import DlxError, UsageError
 
 
 def predict(
@@ -43,7 +44,8 @@ def predict(
 
         explanations = Explanations(built, loaded.json("facts.json"), explain)
     examples = iter(processor.read(inputs))
-    with evaluator.evaluating(built.task, built.device, built.seed):
+    given = 0
+    with evaluator.evaluating(built.task, built.device, built.seed), telling(lambda: given):
         while group := list(islice(examples, batch_size)):
             encoded = processor.encode(group)
             if skip_bad and not processor.encoded:
@@ -51,10 +53,35 @@ def predict(
             batch = core.to_device(encoded, built.device.device)
             with built.device.autocast():
                 prediction = built.task.predict(batch)
+            if (row := infinite(prediction)) is not None:
+                place = processor.place(group[row]) or f"answer {given + row + 1}"
+                raise DlxError(f"{place}: the model's answer is no finite number; its weights may have diverged")
             answers = processor.decode(prediction)
             if explanations:
                 explanations.add(batch, answers)
-            yield from answers
+            for answer in answers:
+                given += 1
+                yield answer
+
+
+@contextlib.contextmanager
+def telling(given: Callable[[], int]) -> Iterator[None]:
+    """Add to an error how many answers came before it, since they look like all there are."""
+    try:
+        yield
+    except DlxError as error:
+        if not given():
+            raise
+        kind = UsageError if isinstance(error, UsageError) else DlxError
+        raise kind(f"{error}\n{given():,} answer{'s' * (given() > 1)} had been printed before") from None
+
+
+def infinite(prediction: Mapping[str, Any]) -> int | None:
+    """Return the first row whose value or probability is no finite number."""
+    for word in ("value", "probability"):
+        if word in prediction and not prediction[word].isfinite().all():
+            return int((~prediction[word].isfinite()).flatten(1).any(1).nonzero()[0])
+    return None
 
 
 def generates(task: Any) -> bool:
@@ -78,7 +105,7 @@ def flat(answer: dict[str, Any]) -> dict[str, Any]:
 def render(answers: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
     """Write answers as JSON lines or as CSV with a header."""
     if as_json:
-        yield from (json.dumps(answer, ensure_ascii=False) for answer in answers)
+        yield from map(_json, answers)
         return
     header: list[str] = []
     for answer in answers:
@@ -86,10 +113,23 @@ def render(answers: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
         if not header:
             header = list(row)
             yield _line(header)
-        yield _line([f"{v:.6g}" if isinstance(v, float) else v for v in row.values()])
+        yield _line(list(map(written, row.values())))
 
 
-def _line(cells: list[Any]) -> str:
+def written(value: Any) -> str:
+    """Write a value for people: a number with all the digits that mean something, large ones in full."""
+    if type(value) is not float:  # a number that knows its digits writes itself
+        return str(value)
+    short = f"{value:.6g}"
+    return repr(value) if "e+" in short else short
+
+
+def _json(answer: dict[str, Any]) -> str:
+    text = json.dumps(answer, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(answer)  # such as a name of bytes that are no UTF-8
+
+
+def _line(cells: list[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # with both line ends, so that a cell with either is quoted
+    return text.getvalue().removesuffix("\r\n")

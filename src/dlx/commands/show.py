@@ -10,7 +10,7 @@ from typing import Any
 
 from dlx import files, spec
 from dlx.commands.listing import GIVEN
-from dlx.errors import UsageError, meant, nearest
+from dlx.errors import UsageError, brief, meant, nearest
 
 
 def show(what: str, overrides: list[str]) -> str:
@@ -80,7 +80,7 @@ def show_run(path: Path) -> str:
     if status.get("reason"):
         lines.append(status["reason"])
     if best := status.get("best"):
-        lines.append(f"best val/{best['name']} {best['value']:.4f} at step {best['step']}")
+        lines.append(f"best val/{best['name']} {brief(best['value'], 4)} at step {best['step']}")
     evaluated = [row for row in rows if any(key.startswith("val/") for key in row)] or rows
     if evaluated:
         lines += ["", *_columns(_thin(evaluated, 12))]
@@ -104,11 +104,24 @@ def _draw(path: Path, rows: list[dict[str, Any]]) -> list[str]:
     with optional(str(file)):
         from dlx.plots import curves
 
+<<<<<<< HEAD
         if (figure := curves(rows)) is not None:
             files.make_folder(file.parent)
             files.save_picture(figure, file)
             return ["", f"wrote {file}"]
     return []
+=======
+        figure = curves(rows)
+        if figure is not None:
+            (path / "plots").mkdir(exist_ok=True)
+            figure.savefig(path / "plots" / "curves.png")
+            lines += ["", f"wrote {path / 'plots' / 'curves.png'}"]
+    from dlx.commands.describing import inputs_of_run
+
+    if columns := inputs_of_run(path):
+        lines += ["", *columns]
+    return "\n".join(lines)
+>>>>>>> main
 
 
 def _thin(rows: list[Any], most: int) -> list[Any]:
@@ -127,4 +140,4 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
+    return str(value) if isinstance(value, int) else brief(value)

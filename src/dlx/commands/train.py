@@ -13,13 +13,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+<<<<<<< HEAD
 from dlx import checkpoint, contents, naming, spec
 from dlx.errors import DlxError, Interrupted, UsageError, dotted, printable, shown
 from dlx.failures import reason, told
+=======
+from dlx import checkpoint, spec
+from dlx.commands.loading import Loaded
+from dlx.errors import Interrupted, UsageError, dotted
+>>>>>>> main
 from dlx.machine import environment
 from dlx.run import Run
 
 if TYPE_CHECKING:
+    from dlx.planning import Plan
     from dlx.trainer import Trainer
 
 HANGUP: int | None = getattr(signal, "SIGHUP", None)  # Windows has none
@@ -41,14 +48,36 @@ FREE = (
 
 
 def train(
-    config: str, overrides: list[str], *, name: str | None, resume: bool, runs: Path, quiet: bool = False
+    config: str,
+    overrides: list[str],
+    *,
+    name: str | None,
+    resume: bool,
+    runs: Path,
+    quiet: bool = False,
+    trust: bool = False,
 ) -> dict[str, Any]:
-    """Train and give a summary; raises DlxError, and Interrupted after a signal."""
+    """Train and give a summary; raises DlxError, and Interrupted after a signal.
+
+    `trust` lets a run made elsewhere, resumed by its name alone, read and fetch what its config names.
+    """
     path, described = _describe(config, overrides, name, resume, runs)
     from dlx import build, weights  # torch loads only once the config's structure is sound
 
+<<<<<<< HEAD
     filled = resume and path.exists() and (checkpoint.steps(path / "checkpoints") or checkpoint.copies(path / "checkpoints"))
     with weights.withheld() if filled else contextlib.nullcontext():
+=======
+    found = checkpoint.newest_valid(path / "checkpoints")[0] if resume and path.exists() else None
+    if found:
+        # By a config of the user's own the user has said what may be read; by a run's, its maker has.
+        earlier, trusted = Loaded(found, checkpoint.read(found)), trust or not Path(config).is_dir()
+        kept = earlier.kept()
+        with weights.withheld():  # the checkpoint has them
+            built = build.prepare(described, kept, lambda plan: _approve(plan, path, earlier, trusted))
+        kept.refuse_changed(built.source, f"data '{built.plan['data'].name}'")
+    else:
+>>>>>>> main
         built = build.prepare(described)
     plan = built.plan
     trainer = build.trainer(built)
@@ -60,10 +89,21 @@ def train(
         return Session(run, built, trainer, is_new, quiet).run()
 
 
+<<<<<<< HEAD
 def _kept_name(path: Path) -> str | None:
     """Give the name that a run's config keeps: its folder's, unless nobody may give such a name (`.` has its parent's)."""
     name = os.path.basename(os.path.abspath(path))
     return None if naming.fault(name) else name
+=======
+def _approve(plan: Plan, run: Path, earlier: Loaded, trusted: bool) -> None:
+    """Refuse to go on with another experiment than a run's, and what a stranger's run may not ask for."""
+    from dlx.yaml_reader import parse
+
+    old, _ = parse(earlier.files["config.yaml"].decode(), str(earlier.path / "config.yaml"))
+    if changed := [key for key in differences(old, plan.resolved()) if not key.startswith(FREE)]:
+        raise UsageError(f"{run}: to resume, the experiment must stay as it was; changed: {'; '.join(changed)}")
+    earlier.approve(plan, trusted)
+>>>>>>> main
 
 
 def _describe(config: str, overrides: list[str], name: str | None, resume: bool, runs: Path) -> tuple[Path, spec.Spec]:
@@ -103,7 +143,7 @@ class Session:
         self.run_directory, self.trainer, self.built, self.is_new = run, trainer, built, is_new
         source = built.source
         config = built.plan.resolved()
-        facts = {"seed": built.seed, **source.facts}
+        facts = {**built.facts, "digests": dict(source.digests)}
         self.config = config
         self.saver = Saver(run.path / "checkpoints", config, facts, source.processor, trainer.keep)
         wanted = {"run": run, "quiet": quiet}
@@ -172,21 +212,25 @@ class Session:
             self.introduce()
 
     def introduce(self) -> None:
-        """Say in one line what is trained where."""
+        """Say in one line what is trained where, and what the columns of a table are taken for."""
+        from dlx.commands import describing
+
         model = self.built.task.model
         count = sum(p.numel() for p in model.parameters())
         trainer = self.trainer
         per_epoch = f" in epochs of {trainer.steps_per_epoch:,}" if trainer.steps_per_epoch else ""
         model, steps = f"{self.built.plan['model'].name}, {count:,} parameters", f"{trainer.total_steps:,} steps{per_epoch}"
         trainer.tell("message", f"{model}; {steps}; {self.built.device.describe()}")
+        for line in describing.inputs(self.built.source.processor):
+            trainer.tell("message", line)
         if skipped := self.saver.facts.get("skipped_count"):
             trainer.tell("message", f"{skipped:,} bad images are left out")
 
     def resume(self, found: Path) -> None:
         """Go back to a checkpoint of this run."""
-        from dlx.commands.loading import Loaded
         from dlx.saver import unpack
 
+<<<<<<< HEAD
         files = contents.read(found)
         old = Loaded(found, files).spec([]).values
         if changed := [key for key in differences(old, self.config) if not key.startswith(FREE)]:
@@ -194,6 +238,9 @@ class Session:
             raise UsageError(f"{self.run_directory.path}: {told}")
         Loaded(found, files).check_facts(dict(self.saver.facts))
         unpack(self.trainer, files)
+=======
+        unpack(self.trainer, checkpoint.read(found))
+>>>>>>> main
         self.saver.return_to(self.trainer, found)
         self.run_directory.truncate_metrics(self.trainer.step)
         done = self.trainer.step >= self.trainer.total_steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -10,10 +11,11 @@ from pydantic import Field
 
 from dlx.errors import Fault as ConfigFault
 from dlx.errors import Path, UsageError
-from dlx.processors.rows import Cell, Fault, Row, check, number, read_file
+from dlx.processors.cells import Cells, read_cells
+from dlx.processors.csv_header import finds_header, sample, separator_hint
+from dlx.processors.rows import Fault, Row, check
+from dlx.processors.table_inputs import quoted
 from dlx.signatures import ExistingPath
-
-LOOKED_AT = 100  # rows that tell whether the first one is a header
 
 
 class _FileOrFraction(ExistingPath):
@@ -28,70 +30,114 @@ class _FileOrFraction(ExistingPath):
         return "a file or a fraction"
 
 
+class _Delimiter:
+    def check(self, value: str, path: Path) -> tuple[str, list[ConfigFault]]:
+        told = f"wants a character that parts cells, not {value!r}"
+        return value, [ConfigFault(path, told)] if value in '"\r\n\0' else []
+
+    def describe(self) -> str:
+        return "a character"
+
+
 FileOrFraction = Annotated[str | float, _FileOrFraction()]
-Character = Annotated[str, Field(min_length=1, max_length=1)]
+Delimiter = Annotated[str, Field(min_length=1, max_length=1), _Delimiter()]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the files of an experiment are written: what parts cells, whether there are headers, and names in their stead."""
+
+    delimiter: str
+    header: bool | Literal["auto"]
+    names: list[str] | None
 
 
 @dataclass(frozen=True)
 class CsvTable:
-    """The rows of a file, all of the width of `columns`."""
+    """The cells of a file under the names of its columns."""
 
-    file: str
-    columns: list[str]
+    cells: Cells
     has_header: bool
-    rows: list[Row]
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The names."""
+        return self.cells.names
 
 
-def read_table(file: str, delimiter: str, header: bool | Literal["auto"], names: list[str] | None) -> CsvTable:
+def read_table(file: str, written: Format, like: CsvTable | None = None, known: Sequence[str] | None = None) -> CsvTable:
     """Read a whole file; UsageError tells the rows that are too short or too long.
 
-    `header` "auto" finds one by words above numbers. `names` name the columns of a file without a header,
-    or stand in for the header's.
+    `header` "auto" finds one by words above numbers. `names` name the columns of a file without a header, or stand in for
+    the header's. `like` is the training file and `known` names its columns, for a file that is read beside it.
     """
-    rows = list(read_file(file, delimiter))
-    if not rows:
-        raise UsageError(f"{file}: is empty")
-    has_header = header if isinstance(header, bool) else _finds_header(rows, names)
-    first = [str(cell) for cell in rows[0].cells]
-    columns = names or (first if has_header else [f"column_{i}" for i in range(len(first))])
-    if not (rows := rows[has_header:]):
+    cells = read_cells(file, written.delimiter)
+    rows = sample(cells)
+    known = written.names or known
+    has_header = _has_header(cells, rows, written, like, known)
+    first = list(map(str, rows[0].cells)) if not cells.ragged else list(map(str, cells.first(1)[0].cells))
+    unnamed = known if known and not has_header and len(known) == len(first) else [f"column_{i}" for i in range(len(first))]
+    columns = written.names or (first if has_header else unnamed)
+    wanted = "`columns` names" if written.names else "the header has" if has_header else "the first row has"
+    _check_widths(cells, len(columns), has_header, wanted, _hint(rows, written))
+    if not len(cells := cells.below(int(has_header))):
         raise UsageError(f"{file}: has a header but no rows")
-    width, wanted = len(columns), "`columns` names" if names else "the header has" if has_header else "the first row has"
-    check([Fault(row, f"has {len(row.cells)} cells, but {wanted} {width}") for row in rows if len(row.cells) != width])
-    _check_names(columns, file)
-    return CsvTable(file, columns, has_header, rows)
+    _check_names(columns, cells.file)
+    return CsvTable(cells.named(columns), has_header)
 
 
-def _finds_header(rows: Sequence[Row], names: list[str] | None) -> bool:
-    first, others = rows[0].cells, rows[1:LOOKED_AT]
-    if names:
-        return first == names
-    has_number = any(number(cell) is not None for cell in first)
-    has_name = any(_names_numbers(str(cell), [r.cells[i] for r in others if i < len(r.cells)]) for i, cell in enumerate(first))
-    if has_number == has_name:  # neither is there, or both: 'id' above 17 beside 2019 above 3.5
-        raise UsageError(f"{rows[0].file}: it is not clear whether the first row is a header; set `header` to true or false")
-    return has_name
+def _has_header(cells: Cells, rows: Sequence[Row], written: Format, like: CsvTable | None, known: Sequence[str] | None) -> bool:
+    if written.header != "auto":
+        return written.header
+    found = finds_header(rows, known)
+    if found is None and like is not None:
+        return like.has_header
+    if found is None:
+        hint = _hint(rows, written) or "; set `header` to true or false"
+        raise UsageError(f"{cells.file}: it is not clear whether the first row is a header{hint}")
+    return found
 
 
-def _names_numbers(cell: str, below: Sequence[Cell]) -> bool:
-    return any(map(str.isalpha, cell)) and 2 * sum(number(value) is not None for value in below) > len(below)
+def _hint(rows: Sequence[Row], written: Format) -> str:
+    hint = separator_hint(rows, written.delimiter)
+    return hint and f"{hint} (set `delimiter`)"
+
+
+def _check_widths(cells: Cells, width: int, has_header: bool, wanted: str, hint: str) -> None:
+    """Raise UsageError that tells the rows of another width; nearly always they are few, and in `ragged`."""
+    rows = list(cells.ragged)
+    if len(cells.columns) != width:
+        narrow = range(int(has_header), len(cells))
+        rows = [Row([""] * len(cells.columns), cells.file, int(cells.lines[i])) for i in narrow[:LISTED]] + [
+            row for row in rows if len(row.cells) != width
+        ]
+        count = len(narrow) + len(rows) - len(narrow[:LISTED])
+    else:
+        count = len(rows)
+    check([Fault(row, f"has {len(row.cells)} cells, but {wanted} {width}{hint}") for row in rows], count)
+    if len(cells.columns) == 1 and hint:
+        raise UsageError(f"{cells.file}: has one column only{hint}")
+
+
+LISTED = 100  # rows of a wrong width that are looked at; one message tells the first few of them
 
 
 def _check_names(columns: Sequence[str], file: str) -> None:
-    for name in columns:
+    for name, times in Counter(columns).items():
         if not name:
             raise UsageError(f"{file}: the header leaves a column without a name; name all with `columns`")
-        if (times := columns.count(name)) > 1:
+        if times > 1:
             raise UsageError(f"{file}: {times} columns have the name '{name}'; name all with `columns`")
 
 
-def rows_like(table: CsvTable, train: CsvTable) -> list[Row]:
-    """Put the cells of another file into the order of the training file's columns."""
-    if table.columns == train.columns:
-        return table.rows
-    lacking = [f"lacks the column '{name}'" for name in train.columns if name not in table.columns]
-    extra = [f"has a column '{name}' of its own" for name in table.columns if name not in train.columns]
-    if lacking or extra:
-        raise UsageError(f"{table.file}: {', '.join(lacking + extra)}; the training file has {', '.join(train.columns)}")
-    places = [table.columns.index(name) for name in train.columns]
-    return [row._replace(cells=[row.cells[place] for place in places]) for row in table.rows]
+def arranged(table: CsvTable, columns: Sequence[str]) -> CsvTable:
+    """Put the columns of another file into the order of the training file's."""
+    if list(table.columns) == list(columns):
+        return table
+    here, there = set(table.columns), set(columns)
+    lacking = [f"lacks the column '{name}'" for name in columns if name not in here]
+    extra = [f"has a column '{name}' of its own" for name in table.columns if name not in there]
+    if faults := lacking + extra:
+        more = f", and {len(faults) - 5} more like it" if len(faults) > 5 else ""
+        raise UsageError(f"{table.cells.file}: {', '.join(faults[:5])}{more}; the training file has {quoted(list(columns))}")
+    return CsvTable(table.cells.select(columns), table.has_header)

@@ -62,6 +62,8 @@ def _sync(place: str) -> None:
 class CacheFolder(AnyPath):
     """Marks a choice that names the cache's folder, which need not exist, or is `none`."""
 
+    asks_to = "write into"
+
     def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
         """Expand `~` and `$VARIABLES` to a full path."""
         if value == "none":

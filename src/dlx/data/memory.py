@@ -20,6 +20,7 @@ class Memory(Source):
 
     Training batches follow `permutation(seed, epoch)`; the last batch may be smaller unless `drop_last`. Evaluation goes
     in the order of the split, `evaluation_batch_size` samples at a time (default: `batch_size`). The word `index` is added.
+    Without a training split it serves evaluation only.
     """
 
     def __init__(
@@ -41,10 +42,11 @@ class Memory(Source):
         self.batch_size, self.evaluation_batch_size = batch_size, evaluation_batch_size or batch_size
         self.size = max(sizes.get("train", {0}))
         self.least = batch_size if drop_last else 1  # samples that still make a batch
-        if self.size < self.least:
+        if self.size < self.least and "train" in data:
             hint = "; use a smaller one, or drop_last: false" if self.size else ""
             raise Misfit(f"the training split has {self.size} samples, less than a batch{hint}", ("batch_size",))
-        self.batches_per_epoch = self.size // batch_size if drop_last else -(-self.size // batch_size)
+        if "train" in data:
+            self.batches_per_epoch = self.size // batch_size if drop_last else -(-self.size // batch_size)
         self.epoch = self.samples = 0
 
     def splits(self) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from pydantic import PositiveInt
 
-from dlx.core import Source
+from dlx.core import Processor, Source
 from dlx.data.splits import Fraction, SplitSeed, draw
-from dlx.data.tables import encode_numbers, table_source
-from dlx.processors.scaling import Scaling
+from dlx.data.tables import NumberTable
 from dlx.processors.targets import ClassTarget, NumberTarget, Target
 from dlx.registry import sources
 
@@ -28,6 +27,8 @@ every class keeps its share. `standardize` gives each column mean 0 and deviatio
 def _register(name: str, summary: str) -> None:
     def build(
         seed: int,
+        processor: Processor | None = None,
+        wanted_splits: frozenset[str] | None = None,
         *,
         batch_size: PositiveInt = 32,
         drop_last: bool = False,
@@ -36,29 +37,28 @@ def _register(name: str, summary: str) -> None:
         split_seed: SplitSeed = 0,
         standardize: bool = True,
     ) -> Source:
-        return _load(name, seed, batch_size, drop_last, {"val": val, "test": test, "split_seed": split_seed}, standardize)
+        table, target = _load(name, {"val": val, "test": test, "split_seed": split_seed})
+        made = table.kept(processor) or table.fit(target, "standard" if standardize else "none")
+        return table.source(seed, made, wanted_splits, batch_size, drop_last)
 
     build.__name__, build.__doc__ = name, summary + CHOICES
     sources.adopt(name, build)
 
 
-def _load(name: str, seed: int, batch_size: int, drop_last: bool, drawing: dict, standardize: bool) -> Source:
+def _load(name: str, drawing: dict) -> tuple[NumberTable, Target]:
     from sklearn import datasets
 
     raw = {"scaled": False} if name == "diabetes" else {}  # the file itself is standardised over all its rows
-    table = getattr(datasets, f"load_{name}")(**raw)
+    bunch = getattr(datasets, f"load_{name}")(**raw)
     target: Target
     if name == "diabetes":
-        target, classes = NumberTarget("progression"), None
-        labels = torch.tensor(table.target, dtype=torch.float32)[:, None]
+        target, classes = NumberTarget.fit("progression", list(map(repr, bunch.target.tolist()))), None
+        labels = torch.tensor(bunch.target, dtype=torch.float64)[:, None]
     else:
-        target = ClassTarget("class", [str(label) for label in table.target_names])
-        classes = [target.names[label] for label in table.target]
-        labels = torch.tensor(table.target, dtype=torch.int64)
-    splits = draw(len(labels), **drawing, labels=classes)
-    scaling: Scaling = "standard" if standardize else "none"
-    data, processor = encode_numbers(table.data, labels, splits, table.feature_names, target, scaling)
-    return table_source(seed, data, processor, batch_size, drop_last)
+        target = ClassTarget("class", [str(label) for label in bunch.target_names])
+        classes = [target.names[label] for label in bunch.target]
+        labels = torch.tensor(bunch.target, dtype=torch.int64)
+    return NumberTable(bunch.data, labels, bunch.feature_names, draw(len(labels), **drawing, labels=classes)), target
 
 
 for _name, _summary in TABLES.items():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -26,35 +25,61 @@ def split_named(word: str) -> str | None:
     return SPLIT_WORDS.get(word.strip().lower())
 
 
-def draw(size: int, val: float, test: float, split_seed: int, labels: Sequence | None = None) -> dict[str, list[int]]:
+def draw(
+    size: int,
+    val: float,
+    test: float,
+    split_seed: int,
+    labels: Sequence | np.ndarray | None = None,
+    unit: str = "example",
+    remedy: str = "add more of them, or leave them out",
+) -> dict[str, list[int]]:
     """Divide the numbers below `size`, each part in ascending order; both fractions are of the whole.
 
-    With labels every class keeps its share (scikit-learn's train_test_split, stratified). The test rows are drawn first,
-    so they do not depend on `val`. A fraction of 0 gives no such split. Raises Misfit where the rows are too few.
+    With labels every class keeps its share (scikit-learn's train_test_split, stratified). The test examples are drawn first,
+    so they do not depend on `val`. A fraction of 0 gives no such split. Raises Misfit where the examples are too few:
+    `unit` says what one is called, `remedy` what to do about a class of only one.
     """
     if val + test >= 1:
         raise Misfit(f"val {val} and test {test} leave nothing to train on", ("val",))
+    classes = None if labels is None else Classes(*np.unique(np.asarray(labels), return_inverse=True), unit, remedy)
     train, parts = np.arange(size), {}
     for name, fraction in (("test", test), ("val", val)):
         if fraction:
             count = int(np.ceil(fraction * size - 1e-9))  # as scikit-learn rounds, but for 0.1 * 30 = 3.0000000000000004
-            train, parts[name] = _divide(train, count, split_seed, labels, name)
+            train, parts[name] = _divide(train, count, split_seed, classes, name, unit)
     return {name: sorted(parts[name].tolist()) for name in ("val", "test") if name in parts} | {"train": sorted(train.tolist())}
 
 
+class Classes(NamedTuple):
+    """The classes of all examples: their names in order, each example's number among them, and how to speak of them."""
+
+    names: np.ndarray
+    codes: np.ndarray
+    unit: str
+    remedy: str
+
+    def refuse_rare(self, numbers: np.ndarray, split: str) -> None:
+        """Raise Misfit where a class has too few of these examples to be in both parts."""
+        counts = np.bincount(self.codes[numbers], minlength=len(self.names))
+        if rare := [f"'{name}'" for name in self.names[counts == 1].tolist()]:
+            told = ", ".join(rare[:5]) + (f" and {len(rare) - 5:,} more" if len(rare) > 5 else "")
+            verb = "has" if len(rare) == 1 else "have"
+            message = (
+                f"cannot share the classes out between train and {split}: {told} {verb} one {self.unit} only; {self.remedy}"
+            )
+            raise Misfit(message, (split,))
+
+
 def _divide(
-    numbers: np.ndarray, count: int, split_seed: int, labels: Sequence | None, name: str
+    numbers: np.ndarray, count: int, split_seed: int, classes: Classes | None, name: str, unit: str
 ) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.model_selection import train_test_split
 
-    kept = None if labels is None else [labels[i] for i in numbers]
-    if kept is not None and (rare := [f"{label!r}" for label, found in Counter(kept).items() if found < 2]):
-        raise Misfit(
-            f"cannot share the classes out between train and {name}: {', '.join(rare[:5])} has one row only; "
-            "add rows, or draw without regard to the classes (stratify: false)",
-            (name,),
-        )
+    if classes:
+        classes.refuse_rare(numbers, name)
+    kept = classes.codes[numbers] if classes else None
     try:
         return tuple(train_test_split(numbers, test_size=count, random_state=split_seed, stratify=kept))
     except ValueError as error:
-        raise Misfit(f"cannot draw {count} of {len(numbers)} rows for {name}: {error}", (name,)) from None
+        raise Misfit(f"cannot draw {count} of {len(numbers)} {unit}s for {name}: {error}", (name,)) from None

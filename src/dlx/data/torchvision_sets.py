@@ -23,7 +23,7 @@ from dlx.data.splits import Fraction
 from dlx.errors import Misfit
 from dlx.processors.image_decoding import MAX_PIXELS, Decoding, Resize
 from dlx.registry import sources
-from dlx.signatures import SomePath
+from dlx.signatures import Download, SomePath
 
 FRACTION = 0.1  # of the training images, for validation where the set has no such split
 
@@ -113,7 +113,7 @@ def _in_memory(name: str, read: Callable[..., Any], grey: bool) -> Callable[...,
         seed: int,
         *,
         path: SomePath,
-        download: bool = False,
+        download: Download = False,
         image_size: Size | None = None,
         channels: Channels = 1 if grey else 3,
         augment: AugmentationList | None = None,
@@ -192,7 +192,7 @@ def _from_files(name: str) -> Callable[..., Source]:
         seed: int,
         *,
         path: SomePath,
-        download: bool = False,
+        download: Download = False,
         image_size: Size,
         channels: Channels = 3,
         resize: Resize = "crop",

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from pydantic import PositiveInt
 
-from dlx.core import Source
-from dlx.data.tables import encode_numbers, table_source
+from dlx.core import Processor, Source
+from dlx.data.tables import NumberTable
 from dlx.processors.targets import ClassTarget
 from dlx.registry import sources
 
@@ -28,6 +28,8 @@ FUNCTIONS: dict[str, Any] = {
 @sources("truth_table")
 def truth_table(
     seed: int,
+    processor: Processor | None = None,
+    wanted_splits: frozenset[str] | None = None,
     *,
     function: Literal["and", "or", "not", "xor", "nand", "nor"] = "xor",
     batch_size: PositiveInt = 1,
@@ -38,5 +40,5 @@ def truth_table(
     labels = torch.tensor([FUNCTIONS[function](*row) for row in inputs])
     splits = {split: range(len(inputs)) for split in ("train", "val", "test")}
     values, target = np.array(inputs, dtype=np.float64), ClassTarget(function, ["0", "1"])
-    data, processor = encode_numbers(values, labels, splits, ["a", "b"][:width], target, "none")
-    return table_source(seed, data, processor, batch_size, drop_last=False)
+    table = NumberTable(values, labels, ["a", "b"][:width], splits)
+    return table.source(seed, table.kept(processor) or table.fit(target, "none"), wanted_splits, batch_size)

@@ -11,6 +11,7 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dlx.core import Logger
+from dlx.errors import brief
 from dlx.registry import loggers
 from dlx.run import Run
 
@@ -95,4 +96,4 @@ class Console(Logger):
 
 
 def _short(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
+    return str(value) if isinstance(value, int) else brief(value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 
+PIECE = 500_000  # numbers looked at in one call: NumPy copies what it looks at where values may be missing
 Scaling = Literal["standard", "quantile", "min_max", "none"]
 
 
@@ -18,6 +19,10 @@ class Affine:
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         return (values - self.offset) / self.divisor
+
+    def statistics(self) -> list[float]:
+        """Tell the numbers of every column that overflow first."""
+        return (self.offset + self.divisor).tolist()
 
     def state_dict(self) -> dict[str, Any]:
         """Tell both lists."""
@@ -39,6 +44,10 @@ class Quantile:
     def __call__(self, values: np.ndarray) -> np.ndarray:
         return self.transformer.transform(values)
 
+    def statistics(self) -> list[float]:
+        """Tell nothing: quantiles are values of the column itself."""
+        return []
+
     def state_dict(self) -> dict[str, Any]:
         """Tell the quantiles and the ranks they stand for."""
         fitted = self.transformer
@@ -46,6 +55,13 @@ class Quantile:
 
 
 Scaler = Affine | Quantile
+
+
+def columnwise(statistic: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:
+    """Compute a statistic of every column of `(N, F)`, as many columns at a time as make a piece."""
+    step = max(PIECE // max(len(values), 1), 1)
+    pieces = [statistic(values[:, start : start + step], axis=0) for start in range(0, values.shape[1], step)]
+    return np.concatenate(pieces) if pieces else np.zeros(0)
 
 
 def fit_scaler(scaling: Scaling, values: np.ndarray) -> Scaler:
@@ -59,10 +75,10 @@ def fit_scaler(scaling: Scaling, values: np.ndarray) -> Scaler:
     if scaling == "quantile":
         return _fit_quantile(values)
     if scaling == "min_max":
-        low = np.nanmin(values, axis=0)
-        return Affine(low, _nonzero(np.nanmax(values, axis=0) - low, low))
-    mean = np.nanmean(values, axis=0)
-    return Affine(mean, _nonzero(np.nanstd(values, axis=0), mean))
+        low = columnwise(np.nanmin, values)
+        return Affine(low, _nonzero(columnwise(np.nanmax, values) - low, low))
+    mean = columnwise(np.nanmean, values)
+    return Affine(mean, _nonzero(columnwise(np.nanstd, values), mean))
 
 
 def _nonzero(spread: np.ndarray, level: np.ndarray) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,12 +10,12 @@ import torch
 
 from dlx.core import Batch, Processor
 from dlx.errors import UsageError
+from dlx.processors import table_inputs
+from dlx.processors.cells import Cells, of_rows
 from dlx.processors.columns import CategoricalColumns, NumericColumns
-from dlx.processors.rows import Row, number, read_file, read_lines
+from dlx.processors.rows import Row
 from dlx.processors.targets import Target, restore_target
 from dlx.registry import processors
-
-log = logging.getLogger("dlx")
 
 
 @processors("table")
@@ -48,15 +46,23 @@ class TableProcessor(Processor):
 
     def encode(self, examples: list[Row]) -> Batch:
         """Encode rows whose cells follow `columns`; UsageError tells each cell that cannot be read."""
-        parts = [self.numeric(self.numeric.parse(examples, self.columns, self.missing)).astype(np.float32)]
-        codes = self.categorical(examples, self.columns, self.missing)
-        if self.categorical.encoding == "one_hot":
-            parts.append(self.categorical.one_hot(codes))
-        features = torch.from_numpy(np.concatenate(parts, axis=1))
-        batch = {"input": features if self.input_shape is None else features.reshape(-1, *self.input_shape)}
-        if self.category_sizes:
-            batch["category"] = torch.from_numpy(codes)
-        return batch
+        return self.encode_cells(of_rows(examples, self.columns))
+
+    def encode_cells(self, cells: Cells) -> dict[str, torch.Tensor]:
+        """Encode a table that has `columns`, perhaps among others."""
+        return self.encode_values(self.numeric.parse(cells, self.missing), cells)
+
+    def encode_values(self, values: np.ndarray, cells: Cells | None = None) -> dict[str, torch.Tensor]:
+        """Encode the numbers `(N, F)` of the numeric columns, with the table that holds the categories, if there are any."""
+        parts, batch = [self.numeric(values, cells)], {}
+        if cells is not None and self.categorical.values:
+            codes = self.categorical(cells, self.missing)
+            if self.category_sizes:
+                batch["category"] = torch.from_numpy(codes)
+            else:
+                parts.append(self.categorical.one_hot(codes))
+        features = torch.from_numpy(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0])
+        return {"input": features if self.input_shape is None else features.reshape(-1, *self.input_shape)} | batch
 
     @property
     def category_sizes(self) -> list[int]:
@@ -71,56 +77,28 @@ class TableProcessor(Processor):
         """Read CSV files, plain or gzipped, `-` for standard input, or rows written out such as 5.1,3.5,1.4,0.2.
 
         A file's header gives the order of its columns; without one, they stand as in training, with or without the
-        columns that are no inputs.
+        columns that are no inputs. Every row of a file is checked before the first one is given; those of standard input
+        come as they are written.
         """
-        for given in inputs:
-            if given == "-" or os.path.exists(given):
-                yield from self._arrange(read_file(given, self.delimiter), given)
-            elif self.delimiter in given or len(self.columns) == 1:
-                row = next(read_lines([given], f"'{given}'", self.delimiter), Row([], f"'{given}'"))
-                yield self._positional(row._replace(line=0))
-            else:
-                raise UsageError(f"'{given}' is neither a file nor a row of {self._layout()}")
+        layout = table_inputs.Layout(self.columns, self.file_columns, self.target.column, self.delimiter)
+        return table_inputs.read(layout, inputs, self._examine)
 
-    def _arrange(self, rows: Iterator[Row], file: str) -> Iterator[Row]:
-        first = next(rows, None)
-        if first is None:
-            raise UsageError(f"{file}: is empty")
-        if not self._is_header(first):
-            yield self._positional(first)
-            yield from map(self._positional, rows)
-            return
-        header = [str(name) for name in first.cells]
-        places = self._places(header, first.file)
-        for row in rows:
-            if len(row.cells) != len(header):
-                raise UsageError(f"{row.place}: has {len(row.cells)} cells, but the header has {len(header)}")
-            yield row._replace(cells=[row.cells[place] for place in places])
+    def _examine(self, cells: Cells) -> None:
+        self.encode_cells(cells)  # tells what cannot be read
 
-    def _is_header(self, row: Row) -> bool:
-        known = set(self.columns) & set(row.cells)
-        return len(known) == len(self.columns) or (bool(known) and all(number(cell) is None for cell in row.cells))
+    def place(self, example: Row) -> str:
+        """Tell the file and the line of a row."""
+        return example.place
 
-    def _places(self, header: list[str], file: str) -> list[int]:
-        if lacking := [name for name in self.columns if name not in header]:
-            raise UsageError(f"{file}: lacks the column{'s' * (len(lacking) > 1)} {_quoted(lacking)}; it has {_quoted(header)}")
-        if twice := [name for name in self.columns if header.count(name) > 1]:
-            raise UsageError(f"{file}: has the column {_quoted(twice)} more than once")
-        if extra := [name for name in header if name not in (*self.columns, self.target.column)]:
-            log.warning("%s: the model does not read the column%s %s", file, "s" * (len(extra) > 1), _quoted(extra))
-        return [header.index(name) for name in self.columns]
-
-    def _positional(self, row: Row) -> Row:
-        if len(row.cells) == len(self.columns):
-            return row
-        if len(row.cells) == len(self.file_columns):
-            return row._replace(cells=[row.cells[self.file_columns.index(name)] for name in self.columns])
-        raise UsageError(f"{row.place}: has {len(row.cells)} cells, not {self._layout()}")
-
-    def _layout(self) -> str:
-        whole = len(self.file_columns)
-        others = f", nor all {whole} of the training file" if whole > len(self.columns) else ""
-        return f"the {len(self.columns)} of {_quoted(self.columns)}{others}"
+    def describe(self) -> list[str]:
+        """Say of every column what it is, its range or its values, and how many values were missing in training."""
+        told = dict(self.numeric.describe() + self.categorical.describe())
+        lines = [(name, told[name]) for name in self.columns if name in told]
+        if self.input_shape is not None:  # pixels, say, which nobody reads one by one
+            lines = [(f"{len(self.columns):,} columns", f"numbers, as an input of {' x '.join(map(str, self.input_shape))}")]
+        lines.append((self.target.column, f"target, {self.target.describe()}"))
+        width = min(max(len(name) for name, _ in lines), 30)
+        return [f"{name:<{width}}  {what}" for name, what in lines]
 
     def state_dict(self) -> dict[str, Any]:
         """Tell columns, statistics and names."""
@@ -146,6 +124,8 @@ class TableProcessor(Processor):
         return cls(**(dict(state) | restored))
 
 
-def _quoted(names: Sequence[str], most: int = 8) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return f"{shown}, ... ({len(names)} in all)" if len(names) > most else shown
+def as_table(processor: Processor | None) -> TableProcessor | None:
+    """Return a checkpoint's processor as one of tables; UsageError where it reads something else."""
+    if processor is not None and not isinstance(processor, TableProcessor):
+        raise UsageError(f"the checkpoint's data are no table: its processor is '{processor.name}'")
+    return processor

@@ -2,51 +2,73 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from dlx.core import Batch
 from dlx.errors import UsageError
-from dlx.processors.rows import TOLD, Fault, Row, check, number, numbers
+from dlx.processors.cells import Cells, Faults
+from dlx.processors.labels import Vocabulary, distinct, looks_alike, unique
+from dlx.processors.numbers import numbers
+from dlx.processors.rows import TOLD, number
+
+DIGITS = 6  # digits of a prediction that are printed, counted from the first one of the targets' deviation
+DECIMALS = 15  # the most that are printed after the point
+
+log = logging.getLogger("dlx")
 
 
 class ClassTarget:
-    """A class a row; `strip` lists characters that may end a label without being part of it."""
+    """A class a row; `strip` lists characters that may end a label without being part of it.
+
+    Labels that are equal numbers, such as 1 and 1.0, are one class; one with a leading zero is a code and a class of its own.
+    """
+
+    kind = "class"
 
     def __init__(self, column: str, names: Sequence[str], strip: str = "") -> None:
         self.column, self.names, self.strip = column, list(names), strip
-        self.codes = {name: code for code, name in enumerate(self.names)}
+        self.vocabulary = Vocabulary(self.names)
 
     @classmethod
-    def fit(cls, column: str, rows: Sequence[Row], place: int, strip: str = "") -> ClassTarget:
+    def fit(cls, column: str, cells: pa.Array, strip: str = "") -> ClassTarget:
         """Collect the training split's labels: by size where all are numbers, else in the order of the alphabet."""
-        labels = sorted({str(row.cells[place]).rstrip(strip) for row in rows})
-        values = [number(label) for label in labels]
-        if None not in values:
+        written = unique(cells, strip)[0]
+        labels = distinct(written)
+        if None not in [number(label) for label in labels]:
             labels.sort(key=float)
         if len(labels) < 2:
             raise UsageError(f"column '{column}' holds one class only: {labels[0]!r}")
+        if alike := looks_alike(written):
+            log.warning("column '%s': %s has a leading zero and is a class of its own", column, ", ".join(alike[:TOLD]))
         return cls(column, labels, strip)
 
-    def encode(self, rows: Sequence[Row], place: int) -> Tensor:
+    def encode(self, cells: Cells) -> Tensor:
         """Number the labels `(N,)`; UsageError tells each that is not in the training split."""
-        labels = [str(row.cells[place]).rstrip(self.strip) for row in rows]
-        codes = [self.codes.get(label, -1) for label in labels]
+        labels = cells[self.column]
+        codes, faults = self.vocabulary.codes(labels, self.strip), Faults()
         known = ", ".join(self.names[:TOLD]) + (", ..." if len(self.names) > TOLD else "")
-        faults = [
-            Fault(rows[i], f"{labels[i]!r} is no class of the training split: {known}") for i, c in enumerate(codes) if c < 0
-        ]
-        check([Fault(row, f"column '{self.column}': {message}") for row, message in faults])
-        return torch.tensor(codes, dtype=torch.int64)
 
-    def facts(self, train: Tensor) -> dict[str, Any]:
-        """Tell what the training split's targets `(N,)` say."""
-        counts = torch.bincount(train, minlength=len(self.names)).tolist()
-        return {"num_classes": len(self.names), "class_names": self.names, "class_counts": counts}
+        def message(row: int) -> str:
+            label = labels[row].as_py().rstrip(self.strip)
+            return f"column '{self.column}': {label!r} is no class of the training split: {known}"
+
+        faults.add(cells, np.flatnonzero(codes < 0), message)
+        faults.check()
+        return torch.from_numpy(codes)
+
+    def facts(self, train: Tensor | None) -> dict[str, Any]:
+        """Tell what the training split's targets `(N,)` say, as far as they are at hand."""
+        facts: dict[str, Any] = {"num_classes": len(self.names), "class_names": self.names}
+        return facts if train is None else facts | {"class_counts": torch.bincount(train, minlength=len(self.names)).tolist()}
 
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Name the `label` and, where the prediction has it, each class's `probability`."""
@@ -56,39 +78,89 @@ class ClassTarget:
                 answer["probability"] = dict(zip(self.names, probability, strict=True))
         return answers
 
+    def describe(self) -> str:
+        """Say what the classes are."""
+        return f"class of {len(self.names):,}: {', '.join(self.names[:TOLD])}{', ...' if len(self.names) > TOLD else ''}"
+
     def state_dict(self) -> dict[str, Any]:
         """Tell the classes."""
         return {"kind": "class", "column": self.column, "names": self.names, "strip": self.strip}
 
 
+class Measured(float):
+    """A number that is printed with as many decimals as mean something; all its digits are there all the same."""
+
+    decimals: int
+
+    def __new__(cls, value: float, decimals: int) -> Measured:
+        made = super().__new__(cls, value)
+        made.decimals = decimals
+        return made
+
+    def __str__(self) -> str:
+        return f"{float(self):.{self.decimals}f}"
+
+
 class NumberTarget:
-    """A number a row, in its own units."""
+    """A number a row, in its own units and in float64; `decimals` are printed, where that is known."""
 
-    def __init__(self, column: str) -> None:
-        self.column = column
+    kind = "number"
 
-    def encode(self, rows: Sequence[Row], place: int) -> Tensor:
-        """Read the values `(N, 1)`; UsageError tells each that is no number."""
-        cells = [row.cells[place] for row in rows]
-        values, strange = numbers(cells, frozenset())
-        check([Fault(rows[i], f"column '{self.column}': the target {cells[i]!r} is no number") for i in strange])
-        return torch.from_numpy(values.astype(np.float32))[:, None]
+    def __init__(self, column: str, decimals: int | None = None) -> None:
+        self.column, self.decimals = column, decimals
 
-    def facts(self, train: Tensor) -> dict[str, Any]:
-        """Tell what the training split's targets `(N, 1)` say."""
-        values = train.double()
-        if not (std := values.std(0, correction=0)).all():
+    @classmethod
+    def fit(cls, column: str, written: Sequence[str]) -> NumberTarget:
+        """Find the decimals of the training split's targets: as many as are written, or six digits of the deviation."""
+        with np.errstate(over="ignore", invalid="ignore"):  # targets that large are refused by name when they are averaged
+            spread = float(np.std([float(text) for text in written]))
+        needed = DIGITS - 1 - math.floor(math.log10(spread)) if spread and math.isfinite(spread) else 0
+        return cls(column, min(max(needed, *map(_decimals, written), 0), DECIMALS))
+
+    def encode(self, cells: Cells) -> Tensor:
+        """Read the values `(N, 1)`, float64; UsageError tells each cell that is no number."""
+        column, faults = cells[self.column], Faults()
+        found = numbers(column, ())
+        wrong = np.flatnonzero(found.strange)
+        faults.add(cells, wrong, lambda i: f"column '{self.column}': the target {column[i].as_py()!r} is no number")
+        faults.check()
+        return torch.tensor(found.values)[:, None]
+
+    def facts(self, train: Tensor | None) -> dict[str, Any]:
+        """Tell what the training split's targets `(N, 1)` say, as far as they are at hand.
+
+        The sums are exact, so that they are the same on every machine and for any number of threads.
+        """
+        facts: dict[str, Any] = {"num_outputs": 1, "target_names": [self.column]}
+        if train is None:
+            return facts
+        values = train[:, 0].tolist()
+        try:
+            mean = math.fsum(values) / len(values)
+            std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
+        except OverflowError:
+            raise UsageError(f"column '{self.column}': the targets are too large for their mean and deviation") from None
+        if not std:
             raise UsageError(f"column '{self.column}': the target is the same in the whole training split")
-        means = {"target_mean": values.mean(0).tolist(), "target_std": std.tolist()}
-        return {"num_outputs": train.shape[1], "target_names": [self.column]} | means
+        return facts | {"target_mean": [mean], "target_std": [std]}
 
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Name the `value`."""
-        return [dict(zip([self.column], value, strict=True)) for value in prediction["value"].tolist()]
+        values = prediction["value"][:, 0].tolist()
+        return [{self.column: value if self.decimals is None else Measured(value, self.decimals)} for value in values]
+
+    def describe(self) -> str:
+        """Say what it is."""
+        return "number"
 
     def state_dict(self) -> dict[str, Any]:
-        """Tell the column."""
-        return {"kind": "number", "column": self.column}
+        """Tell the column and how it is written."""
+        return {"kind": "number", "column": self.column, "decimals": self.decimals}
+
+
+def _decimals(text: str) -> int:
+    exponent = Decimal(text).as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
 
 
 Target = ClassTarget | NumberTarget

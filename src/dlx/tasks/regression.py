@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlx.core import Batch, Loss, Task
+from dlx.core import WITHOUT_FLOAT64, Batch, Loss, Task
 from dlx.errors import Misfit
 from dlx.registry import tasks
 
@@ -26,14 +26,12 @@ class Regression(Task):
     """Answer with numbers.
 
     The model gives (B, num_outputs). The loss is taken on targets standardised by the training split's mean and
-    deviation unless `standardize` is off; predictions and metrics are in the target's own units always.
+    deviation unless `standardize` is off; predictions and metrics are in the target's own units always, in float64: the
+    spread of a target may be small beside its size.
     """
 
     predicts = frozenset({"value"})
     target_kind = "number"
-    average: Tensor
-    shift: Tensor
-    scale: Tensor
     default_metrics = ("rmse", "mae", "r2")
 
     def __init__(
@@ -48,11 +46,18 @@ class Regression(Task):
     ) -> None:
         super().__init__(model)
         self.num_outputs, self.loss = num_outputs, LOSSES[loss]
-        mean = torch.tensor(target_mean)
-        self.register_buffer("average", mean, persistent=False)
-        self.register_buffer("shift", mean if standardize else torch.zeros_like(mean), persistent=False)
-        scale = torch.tensor([s or 1.0 for s in target_std])
-        self.register_buffer("scale", scale if standardize else torch.ones_like(scale), persistent=False)
+        self.average = tuple(target_mean)
+        self.shift = tuple(target_mean) if standardize else (0.0,) * num_outputs
+        self.scale = tuple(std or 1.0 for std in target_std) if standardize else (1.0,) * num_outputs
+        self.rows: dict[tuple, Tensor] = {}
+
+    def row(self, values: tuple[float, ...], device: torch.device) -> Tensor:
+        """Return numbers, one an output, as float64 on a device."""
+        # No buffers: a module with float64 cannot be moved where that type is unknown, and .half() would round them.
+        key = (values, device)
+        if key not in self.rows:
+            self.rows[key] = torch.tensor(values, dtype=torch.float64, device=device)
+        return self.rows[key]
 
     def forward(self, batch: Batch) -> Loss:
         """Compute the mean loss of a batch."""
@@ -60,12 +65,16 @@ class Regression(Task):
 
     def weigh(self, output: Tensor, target: Tensor) -> Loss:
         """Average the loss over samples and outputs."""
-        return Loss(self.loss(output, (target - self.shift) / self.scale), len(target))
+        shift, scale = self.row(self.shift, target.device), self.row(self.scale, target.device)
+        standard = ((target.double() - shift) / scale).float()
+        return Loss(self.loss(output, standard.to(output.device)), len(target))
 
     def predict(self, batch: Batch) -> Batch:
         """Give values (B, num_outputs) in the target's units."""
         output = self.run(batch).float()
-        return {"output": output, "value": output * self.scale + self.shift}
+        device = torch.device("cpu") if output.device.type in WITHOUT_FLOAT64 else output.device
+        value = output.to(device).double() * self.row(self.scale, device) + self.row(self.shift, device)
+        return {"output": output, "value": value}
 
     def score(self, prediction: Batch, batch: Batch) -> Loss:
         """Compute the loss of a prediction."""
@@ -73,7 +82,7 @@ class Regression(Task):
 
     def baseline(self, batch: Batch) -> Batch:
         """Answer the training split's mean."""
-        return {"value": self.average.expand(len(batch["target"]), -1)}
+        return {"value": self.row(self.average, batch["target"].device).expand(len(batch["target"]), -1)}
 
     def verify(self, batch: Batch) -> None:
         """Refuse a model whose output is not one row of values a sample."""
