@@ -15,11 +15,8 @@ from dlx.core import Metric, Processor, Schedule, Source, Task, to_device
 from dlx.device import Device
 from dlx.errors import ConfigError, DlxError, Fault, Misfit, unknown
 from dlx.evaluator import evaluating
-<<<<<<< HEAD
 from dlx.failures import is_memory, reason
-=======
 from dlx.kept import Kept
->>>>>>> main
 from dlx.optimizers import groups
 from dlx.planning import Component, Plan, at, draft
 from dlx.schedules import curves

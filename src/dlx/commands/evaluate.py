@@ -10,14 +10,9 @@ from typing import Any
 
 from dlx import files
 from dlx.commands.loading import load
-<<<<<<< HEAD
-from dlx.errors import UsageError
+from dlx.errors import UsageError, brief
 from dlx.failures import optional
 from dlx.locating import run_of
-=======
-from dlx.errors import UsageError, brief
-from dlx.run import run_of
->>>>>>> main
 
 
 def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -> dict[str, Any]:

@@ -8,15 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
-from dlx import contents, spec
-from dlx.errors import DlxError
-from dlx.locating import locate
-=======
-from dlx import checkpoint, seal, spec
+from dlx import contents, seal, spec
 from dlx.errors import UsageError, dotted, printable
-from dlx.run import locate
->>>>>>> main
+from dlx.locating import locate
 
 if TYPE_CHECKING:
     from dlx.kept import Kept

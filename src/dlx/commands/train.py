@@ -13,15 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
 from dlx import checkpoint, contents, naming, spec
+from dlx.commands.loading import Loaded
 from dlx.errors import DlxError, Interrupted, UsageError, dotted, printable, shown
 from dlx.failures import reason, told
-=======
-from dlx import checkpoint, spec
-from dlx.commands.loading import Loaded
-from dlx.errors import Interrupted, UsageError, dotted
->>>>>>> main
 from dlx.machine import environment
 from dlx.run import Run
 
@@ -64,20 +59,15 @@ def train(
     path, described = _describe(config, overrides, name, resume, runs)
     from dlx import build, weights  # torch loads only once the config's structure is sound
 
-<<<<<<< HEAD
-    filled = resume and path.exists() and (checkpoint.steps(path / "checkpoints") or checkpoint.copies(path / "checkpoints"))
-    with weights.withheld() if filled else contextlib.nullcontext():
-=======
     found = checkpoint.newest_valid(path / "checkpoints")[0] if resume and path.exists() else None
     if found:
         # By a config of the user's own the user has said what may be read; by a run's, its maker has.
-        earlier, trusted = Loaded(found, checkpoint.read(found)), trust or not Path(config).is_dir()
+        earlier, trusted = Loaded(found, contents.read(found)), trust or not Path(config).is_dir()
         kept = earlier.kept()
         with weights.withheld():  # the checkpoint has them
             built = build.prepare(described, kept, lambda plan: _approve(plan, path, earlier, trusted))
         kept.refuse_changed(built.source, f"data '{built.plan['data'].name}'")
     else:
->>>>>>> main
         built = build.prepare(described)
     plan = built.plan
     trainer = build.trainer(built)
@@ -89,21 +79,18 @@ def train(
         return Session(run, built, trainer, is_new, quiet).run()
 
 
-<<<<<<< HEAD
 def _kept_name(path: Path) -> str | None:
     """Give the name that a run's config keeps: its folder's, unless nobody may give such a name (`.` has its parent's)."""
     name = os.path.basename(os.path.abspath(path))
     return None if naming.fault(name) else name
-=======
+
+
 def _approve(plan: Plan, run: Path, earlier: Loaded, trusted: bool) -> None:
     """Refuse to go on with another experiment than a run's, and what a stranger's run may not ask for."""
-    from dlx.yaml_reader import parse
-
-    old, _ = parse(earlier.files["config.yaml"].decode(), str(earlier.path / "config.yaml"))
+    old = earlier.spec([]).values
     if changed := [key for key in differences(old, plan.resolved()) if not key.startswith(FREE)]:
         raise UsageError(f"{run}: to resume, the experiment must stay as it was; changed: {'; '.join(changed)}")
     earlier.approve(plan, trusted)
->>>>>>> main
 
 
 def _describe(config: str, overrides: list[str], name: str | None, resume: bool, runs: Path) -> tuple[Path, spec.Spec]:
@@ -230,17 +217,7 @@ class Session:
         """Go back to a checkpoint of this run."""
         from dlx.saver import unpack
 
-<<<<<<< HEAD
-        files = contents.read(found)
-        old = Loaded(found, files).spec([]).values
-        if changed := [key for key in differences(old, self.config) if not key.startswith(FREE)]:
-            told = f"to resume, the experiment must stay as it was; changed: {'; '.join(changed)}"
-            raise UsageError(f"{self.run_directory.path}: {told}")
-        Loaded(found, files).check_facts(dict(self.saver.facts))
-        unpack(self.trainer, files)
-=======
-        unpack(self.trainer, checkpoint.read(found))
->>>>>>> main
+        unpack(self.trainer, contents.read(found))
         self.saver.return_to(self.trainer, found)
         self.run_directory.truncate_metrics(self.trainer.step)
         done = self.trainer.step >= self.trainer.total_steps
