@@ -8,7 +8,6 @@ then later ones. Medians of the paired ratios; no model, so that only the data c
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import sys
@@ -20,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+
+import contest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -79,14 +80,20 @@ def timed(make: Callable[[], Callable[[], Iterable[torch.Tensor]]], count: int) 
 def compare(name: str, folder: Path, rounds: int, batch_size: int) -> None:
     """Take both through a folder in turn, and print the medians."""
     count, ratios = SETS[name][2], []
-    for number in range(rounds):
-        cache = folder.parent / f"cache-{name}-{number}"
-        mine = timed(lambda cache=cache: dlx_epochs(folder, name, batch_size, cache), count)  # type: ignore[misc]
-        theirs = timed(lambda: torchvision_epochs(folder, name, batch_size), count)
+    cache = folder.parent / f"cache-{name}"
+    makers = {
+        "dlx": lambda: dlx_epochs(folder, name, batch_size, cache),
+        "torchvision": lambda: torchvision_epochs(folder, name, batch_size),
+    }
+
+    def tell(found: dict[str, list[tuple[float, float]]]) -> None:
         shutil.rmtree(cache)
+        mine, theirs = found["dlx"][-1], found["torchvision"][-1]
         ratios.append((mine[0] / theirs[0], theirs[1] / mine[1]))
         rates = "  ".join(f"{count / seconds:9,.0f}" for seconds in (mine[0], theirs[0], mine[1], theirs[1]))
         print(f"{name}  {rates}  {ratios[-1][0]:6.2f}  {ratios[-1][1]:6.1f}", flush=True)
+
+    contest.in_turn(list(makers), rounds, lambda contestant: timed(makers[contestant], count), after=tell)
     first, later = (statistics.median(column) for column in zip(*ratios, strict=True))
     print(f"{name}: first epoch {first:.2f} times torchvision's time, later epochs {later:.1f} times its speed")
 
@@ -96,12 +103,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--images", type=int, help="of each set, instead of 1500 and 12000")
     given = parser.parse_args()
-    versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
-    print(f"{versions}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(contest.machine("torch", "torchvision"))
     print("images/s: dlx first, torchvision first, dlx later, torchvision later; ratio first (time), ratio later (speed)")
     with tempfile.TemporaryDirectory() as place:
-        for name, (stored, _, count, _) in SETS.items():
+        for name, (stored, size, count, border) in list(SETS.items()):
+            count = given.images or count
+            SETS[name] = stored, size, count, border
             write(Path(place) / name, stored, count)
             compare(name, Path(place) / name, given.rounds, given.batch_size)
 

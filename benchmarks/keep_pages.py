@@ -13,10 +13,11 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+import contest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -70,19 +71,19 @@ def main() -> None:
     if given.setting:
         print(json.dumps(steps(given.setting, given.steps, given.batch_size, given.model, given.threads)))
         return
-    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    print(f"{given.model}, batches of {given.batch_size}, {given.threads} threads; {machine}")
+    print(f"{given.model}, batches of {given.batch_size}, {given.threads} threads; {contest.machine()}")
     print("default, kept: milliseconds a step; in the program; in the system; minor page faults a step", flush=True)
-    found: dict[str, list[dict[str, float]]] = {setting: [] for setting in SETTINGS}
-    for number in range(given.rounds):
-        for setting in SETTINGS if number % 2 == 0 else SETTINGS[::-1]:
-            command = [sys.executable, __file__, "--setting", setting, "--steps", str(given.steps), "--model", given.model]
-            command += ["--batch-size", str(given.batch_size), "--threads", str(given.threads)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found[setting].append(json.loads(done.stdout.splitlines()[-1]))
+    child = ["--steps", given.steps, "--model", given.model, "--batch-size", given.batch_size, "--threads", given.threads]
+
+    def tell(found: dict[str, list[dict[str, float]]]) -> None:
         pairs = [[found[setting][-1][key] for setting in SETTINGS] for key in ("milliseconds", "program", "system", "faults")]
         print("   ".join(f"{default:9,.1f} {kept:9,.1f}" for default, kept in pairs), flush=True)
-    ratio = statistics.median(a["milliseconds"] / b["milliseconds"] for a, b in zip(*found.values(), strict=True))
+
+    found = contest.in_turn(
+        SETTINGS, given.rounds, lambda name: contest.child(__file__, "--setting", name, *child), after=tell, swap=True
+    )
+    default, kept = ([row["milliseconds"] for row in found[setting]] for setting in SETTINGS)
+    ratio = statistics.median(contest.paired(default, kept))
     for setting, rows in found.items():
         middle = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
         parts = f"{middle['milliseconds']:.1f} ms a step, program {middle['program']:.1f}, system {middle['system']:.1f}"

@@ -1,6 +1,8 @@
 """Kill training at random moments, resume it, and compare with a training that was left alone, byte for byte.
 
-    python benchmarks/kill_resume.py [--kills 20] [--seed 0] [--keep FOLDER]
+    python benchmarks/kill_resume.py [CONFIG] [--kills 20] [--seed 0] [--keep FOLDER]
+
+CONFIG is any experiment of some seconds; a small network on the digits without it.
 
 Every round starts the same experiment in a new folder of runs, sends it SIGKILL, goes on with `--resume`, often kills that
 too, and lets the last process finish. The moments are spread over a process's whole life: while it starts, between the
@@ -38,7 +40,6 @@ schedule: {name: cosine, warmup: 20}
 epochs: 20
 trainer: {accumulate: 2, ema: 0.95, clip_norm: 1.0, save_every: 7, log_every: 5, keep: 2}
 """
-FILES = ("model.safetensors", "optimizer.safetensors", "training.safetensors")
 NAME = "run"
 
 
@@ -124,7 +125,7 @@ def fingerprint(run: Path) -> dict[str, bytes]:
     for name in ("last", "best"):
         folder = run / "checkpoints" / name
         found |= {f"{name} step": folder.resolve().name.encode()}
-        found |= {f"{name}/{file}": (folder / file).read_bytes() for file in FILES}
+        found |= {f"{name}/{file.name}": file.read_bytes() for file in sorted(folder.glob("*.safetensors"))}
     state = json.loads((run / "checkpoints" / "last" / "state.json").read_text())
     found["last/state.json"] = json.dumps({k: v for k, v in state.items() if k not in CLOCK}).encode()
     found["status"] = json.loads((run / "status.json").read_text())["state"].encode()
@@ -149,13 +150,14 @@ def round_of_kills(folder: Path, moment: Callable, draw: random.Random, start: f
 def main() -> None:
     """Run the rounds and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", nargs="?", type=Path, help="the experiment (default: a small one)")
     parser.add_argument("--kills", type=int, default=20, help="rounds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder to work in, and to leave for inspection")
     options = parser.parse_args()
     work = options.keep or Path(tempfile.mkdtemp(prefix="kill_resume"))
     work.mkdir(parents=True, exist_ok=True)
-    (work / "config.yaml").write_text(CONFIG)
+    (work / "config.yaml").write_text(f"extends: {json.dumps(str(options.config.absolute()))}\n" if options.config else CONFIG)
     (work / "alone").mkdir()
     training = Training(work / "alone", False)
     training.until(lambda: training.written() > 0)
@@ -176,7 +178,7 @@ def main() -> None:
         different = ["no end"] if "EXIT" in kills[-1] else []
         if not different:
             found = fingerprint(folder / "runs" / NAME)
-            different = [key for key in wanted if found[key] != wanted[key]]
+            different = [key for key in wanted | found if found.get(key) != wanted.get(key)]
         failures += bool(different)
         outcome = f"DIFFERENT: {', '.join(different)}" if different else "the same"
         print(f"{number + 1:3} {moment.__name__:15} {outcome:10} killed at {'; '.join(kills)}", flush=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy
 
+import contest
 from dlx import build, planning, spec
 from dlx.commands.train import Session
 from dlx.core import Logger
@@ -98,13 +99,18 @@ def bare() -> float:
     return (time.perf_counter() - begun) / ((EPOCHS - 1) * ROWS // BATCH)
 
 
+CONTESTANTS = {"loop": loop, "bare": bare}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = [(loop(), bare()) for _ in range(parser.parse_args().rounds + 1)][1:]  # the first one warms up
-    ours, theirs = (statistics.median(times) * 1e6 for times in zip(*rounds, strict=True))
-    costs = [100 * (a / b - 1) for a, b in rounds]
-    print(f"bare step {theirs:.0f} us, in the loop {ours:.0f} us")
+    rounds = parser.parse_args().rounds
+    print(contest.machine("torch"))
+    found = contest.in_turn(list(CONTESTANTS), rounds + 1, lambda name: CONTESTANTS[name]())
+    ours, theirs = (found[name][1:] for name in CONTESTANTS)  # the first round warms up
+    costs = [100 * (ratio - 1) for ratio in contest.paired(ours, theirs)]
+    print(f"bare step {1e6 * statistics.median(theirs):.0f} us, in the loop {1e6 * statistics.median(ours):.0f} us")
     print(f"the loop costs {statistics.median(costs):+.1f} % (from {min(costs):+.1f} to {max(costs):+.1f})")
 
 

@@ -3,7 +3,7 @@
 Each contestant trains 64-16-64-64-10 with Adam on the same 32,000 rows in batches of 32 for some epochs, in a process
 of its own, in turn, several times; medians count, and ratios are taken round by round.
 
-    python benchmarks/step_speed.py [--rounds 5] [--threads 1] [--only dlx loader]
+    python benchmarks/step_speed.py [--rounds 5] [--threads 1] [--rows 32000] [--only dlx loader]
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+import contest
 
 ROWS, BATCH, EPOCHS = 32_000, 32, 3
 SIZES = [64, 16, 64, 64, 10]
@@ -162,35 +163,30 @@ def lightning() -> float:
 
 
 CONTESTANTS = {f.__name__: f for f in (dlx, loader, gather, lightning)}
+NEEDS = {"lightning": ["lightning"]}
 THREADS = 1
 
 
 def main() -> None:
-    global THREADS
+    global THREADS, ROWS
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", nargs="*", default=list(CONTESTANTS))
-    parser.add_argument("--child")
+    parser.add_argument("--rows", type=int, default=ROWS, help=f"a multiple of {BATCH}")
+    parser.add_argument("--only", nargs="*", choices=list(CONTESTANTS), default=list(CONTESTANTS))
+    parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    THREADS = options.threads
+    THREADS, ROWS = options.threads, options.rows
     if options.child:
         import torch
 
         torch.set_num_threads(THREADS)
-        print("RESULT", CONTESTANTS[options.child]())
+        print(CONTESTANTS[options.child]())
         return
-    found: dict[str, list[float]] = {name: [] for name in options.only}
-    for _ in range(options.rounds):
-        for name in options.only:
-            command = [sys.executable, __file__, "--child", name, "--threads", str(THREADS)]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            found[name].append(float(output.split("RESULT")[1]))
-    print(f"{'':10} {'median':>8} {'least':>8} {'most':>8}   dlx is faster by")
-    for name, rates in found.items():
-        ratios = [a / b for a, b in zip(found.get("dlx", rates), rates, strict=True)]
-        line = f"{name:10} {statistics.median(rates):8.0f} {min(rates):8.0f} {max(rates):8.0f}"
-        print(f"{line}   {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    print(contest.machine("torch"))
+    names = contest.present(options.only, NEEDS)
+    settings = ["--threads", THREADS, "--rows", ROWS]
+    contest.table(contest.in_turn(names, options.rounds, lambda name: contest.child(__file__, "--child", name, *settings)))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ timed and scaled to 100. Both learn global average pooling, Dense(256) and Dense
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+import contest
 
 SIDE, CLASSES, BATCH = 224, 4, 32
 
@@ -90,8 +89,7 @@ CONTESTANTS = {"dlx": dlx, "keras": keras}
 
 def run(name: str, count: int, epochs: int) -> dict[str, float]:
     """Run one contestant in a process of its own."""
-    command = [sys.executable, __file__, "--contestant", name, "--images", str(count), "--epochs", str(epochs)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    return contest.child(__file__, "--contestant", name, "--images", count, "--epochs", epochs)
 
 
 def main() -> None:
@@ -107,10 +105,12 @@ def main() -> None:
         print(json.dumps(CONTESTANTS[given.contestant](given.images, given.epochs)))
         return
     found = {}
-    if given.only != "keras":
+    print(contest.machine("torch"))
+    names = contest.present([given.only] if given.only else list(CONTESTANTS), {"keras": ["keras"]})
+    if "dlx" in names:
         found["dlx"] = run("dlx", given.images, given.epochs)["seconds"]
         print(f"dlx    {found['dlx']:9.1f} s for {given.epochs} epochs, measured")
-    if given.only != "dlx" and importlib.util.find_spec("keras"):
+    if "keras" in names:
         seconds = run("keras", given.images, given.keras_epochs)["seconds"]
         found["keras"] = seconds / given.keras_epochs * given.epochs
         print(f"keras  {found['keras']:9.1f} s for {given.epochs} epochs, scaled from {given.keras_epochs}")

@@ -36,9 +36,7 @@ def test_every_config_says_what_it_is_about(name):
     assert Path(name).parts[:-1], "a config stands in the folder of its task"
 
 
-@settings(
-    max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
-)
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much])
 @given(one_edit())
 def test_one_edit_at_any_key_is_refused_where_it_stands_with_the_right_word(configs, edit):
     name, key, edited, text = edit
@@ -102,7 +100,7 @@ def paths(values, path=()):
         yield from paths(inner, (*path, key))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(NAMES), st.data())
 def test_any_junk_in_place_of_any_value_is_refused_or_taken_but_never_a_crash(name, data):
     values = copy.deepcopy(spec.load(CONFIGS / name).values)

@@ -32,7 +32,7 @@ def test_every_config_is_valid(validator, name):
     validator.validate(read((CONFIGS / name).read_text()))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
 @given(one_edit())
 def test_one_edit_at_any_key_is_invalid(validator, edit):
     assert not validator.is_valid(read(edit[3]))

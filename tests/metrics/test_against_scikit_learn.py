@@ -96,7 +96,7 @@ def scikit(function, prediction, batch, **choices):
 
 
 @given(answers(), st.integers(1, 10))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_accuracies(given_, size):
     assert compute(build("accuracy"), *given_, size) == pytest.approx(scikit(reference.accuracy_score, *given_))
     assert compute(build("balanced_accuracy"), *given_, size) == pytest.approx(
@@ -107,14 +107,14 @@ def test_accuracies(given_, size):
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
 @pytest.mark.parametrize("name", ["precision", "recall", "f1"])
 @given(answers(), st.integers(1, 10))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_precision_recall_and_f1(name, average, given_, size):
     wanted = scikit(getattr(reference, f"{name}_score"), *given_, average=average, zero_division=0)
     assert compute(build(name, average=average), *given_, size) == pytest.approx(wanted)
 
 
 @given(answers())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_numbers_of_every_class(given_):
     found = feed(build("f1", per_class=True), *given_, 7).compute()
     wanted = scikit(reference.f1_score, *given_, average=None, zero_division=0, labels=range(4))
@@ -122,7 +122,7 @@ def test_numbers_of_every_class(given_):
 
 
 @given(answers(), st.integers(1, 10))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_report_is_the_classification_report(given_, size):
     names = FACTS["class_names"]
     choices = {"labels": range(4), "target_names": names, "output_dict": True, "zero_division": 0}
@@ -133,7 +133,7 @@ def test_the_report_is_the_classification_report(given_, size):
 
 
 @given(answers(), st.integers(1, 3), st.integers(1, 10))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_top_k(given_, k, size):
     prediction, batch = given_
     wanted = reference.top_k_accuracy_score(batch["target"].numpy(), prediction["logits"].numpy(), k=k, labels=range(4))
@@ -141,7 +141,7 @@ def test_top_k(given_, k, size):
 
 
 @given(answers(), st.integers(1, 10))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_area_under_the_curve_is_the_mean_over_the_classes_that_occur(given_, size):
     prediction, batch = given_
     true, scores = batch["target"].numpy(), prediction["probability"].numpy()
@@ -156,7 +156,7 @@ def test_area_under_the_curve_is_the_mean_over_the_classes_that_occur(given_, si
 
 
 @given(answers(classes=2), st.integers(1, 10))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_area_under_the_curve_of_two_classes(given_, size):
     prediction, batch = given_
     if len(set(batch["target"].tolist())) < 2:
@@ -166,7 +166,7 @@ def test_area_under_the_curve_of_two_classes(given_, size):
 
 
 @given(values(), st.integers(1, 10))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_errors(given_, size):
     prediction, batch = given_
     true, answer = batch["target"].double().numpy(), prediction["value"].double().numpy()

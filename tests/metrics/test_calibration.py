@@ -50,7 +50,7 @@ def answers(draw):
 
 
 @given(answers(), st.integers(1, 10))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_it_is_the_reference_for_any_batch_size(given_, size):
     probability, target = given_
     found = feed(build(), *answered(probability, target), size).compute()
@@ -58,7 +58,7 @@ def test_it_is_the_reference_for_any_batch_size(given_, size):
 
 
 @given(answers(), st.integers(0, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_merging_equals_having_seen_all(given_, cut):
     probability, target = given_
     first, second = build(), build()

@@ -102,7 +102,7 @@ def test_real_images_are_as_their_files_had_them(dtype):
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_training_images_are_taken_at_even_strides(count, size, counted):
     counts = [20, 30] if counted else None
     taken = [batch["index"] for batch in sample(lambda: iter(batches(TRAINING, size)), count, counts)]
@@ -118,7 +118,7 @@ def test_training_images_are_taken_at_even_strides(count, size, counted):
 
 
 @given(st.integers(1, 30), st.integers(1, 30))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_column_s_distance_is_scipy_s(n, m):
     rng = np.random.default_rng(n * 31 + m)
     one, other = rng.integers(0, 9, (n, 3)) / 4, rng.integers(0, 9, (m, 3)) / 4
@@ -370,7 +370,7 @@ def test_copies_are_at_0():
 
 
 @given(st.integers(1, 20), st.integers(1, 6))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_nearest_are_found_in_any_stream(size, count):
     wanted = images(6, 1)
     found = search(wanted.flatten(1), TRAINING.split(size), count)
@@ -411,7 +411,7 @@ OTHERS = {"nearest": {}, "classifier_score": TOY}
 
 @pytest.mark.parametrize("name", NAMES | OTHERS)
 @given(st.integers(1, 30), st.integers(0, 23))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_numbers_are_the_same_for_any_batches_and_however_they_are_merged(name, size, cut):
     generated, real = images(23, 1), images(23, 2)
     wanted = feed(build(name, **(NAMES | OTHERS)[name]), generated, real).compute()

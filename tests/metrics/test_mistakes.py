@@ -41,7 +41,7 @@ SAMPLES = st.lists(st.tuples(st.sampled_from([0.5, 0.6, 0.7, 0.99]), st.integers
 
 
 @given(SAMPLES, st.integers(1, 9), st.integers(0, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_surest_mistakes_are_kept_for_any_batch_size(samples, size, cut):
     confidences, targets = (list(values) for values in zip(*samples, strict=True))
     words = answered(confidences, targets)

@@ -1,0 +1,88 @@
+"""What contests of speed share: contestants in turn, round by round, in processes of their own; medians, and paired ratios.
+
+A machine may be busy at any moment. What runs beside each other in time meets the same disturbances, so that ratios are taken
+round by round, and the median of them counts, with the least and the most beside it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+
+def machine(*packages: str) -> str:
+    """Tell what the numbers depend on: versions, cores, and how busy the machine is."""
+    parts = [f"{package} {version(package)}" for package in packages]
+    return ", ".join([*parts, f"{os.cpu_count()} cores", f"load {os.getloadavg()[0]:.1f}"])
+
+
+def present(names: Iterable[str], needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Keep the contestants whose packages are installed, and tell of every other in a line."""
+    found = []
+    for name in names:
+        absent = [package for package in needs.get(name, ()) if importlib.util.find_spec(package) is None]
+        if absent:
+            print(f"{name}: left out, {' and '.join(absent)} not installed (pip install -e '.[bench]')", flush=True)
+        else:
+            found.append(name)
+    return found
+
+
+def child(script: str, *arguments: Any, settings: Mapping[str, str] | None = None) -> Any:
+    """Run a script in a process of its own, under more environment variables, and read the JSON of its last line."""
+    command = [sys.executable, script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | dict(settings or {}))
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def in_turn(
+    names: Sequence[str],
+    rounds: int,
+    run: Callable[[str], Any],
+    *,
+    after: Callable[[dict], None] | None = None,
+    swap: bool = False,
+) -> dict[str, list[Any]]:
+    """Run every contestant once a round, and gather what it gives; `swap` turns the order around in every second round.
+
+    `after` is told what is gathered at the end of every round.
+    """
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in names[::-1] if swap and number % 2 else names:
+            found[name].append(run(name))
+        if after:
+            after(found)
+    return found
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Divide ours by theirs, round by round."""
+    return [a / b for a, b in zip(ours, theirs, strict=True)]
+
+
+def spread(values: Sequence[float], form: str = ".2f") -> str:
+    """Write the median of values, the least and the most."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def table(
+    rates: Mapping[str, Sequence[float]], form: str = "8.0f", more: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
+    """Print the contestants' rates, what else is told of each, and by how much dlx is faster."""
+    columns = more or {}
+    heads = "".join(f" {heading:>8}" for heading in columns)
+    print(f"{'':10} {'median':>8} {'least':>8} {'most':>8}{heads}   dlx is faster by")
+    for name, row in rates.items():
+        numbers = " ".join(f"{value:{form}}" for value in (statistics.median(row), min(row), max(row)))
+        others = "".join(f" {column[name]}" for column in columns.values())
+        print(f"{name:10} {numbers}{others}   {spread(paired(rates.get('dlx', row), row))}", flush=True)
