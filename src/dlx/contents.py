@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, RootModel, StringConstraints, ValidationError
 
 from dlx import manifest
 from dlx.manifest import CheckpointError
@@ -33,6 +33,7 @@ class _Shape(BaseModel):
 class Facts(_Shape):
     """What the data knew: docs/glossary.md."""
 
+    digests: dict[str, str] = {}
     seed: Count | None = None
     input_shape: list[Size] | None = None
     num_features: Size | None = None
@@ -77,6 +78,10 @@ class State(_Shape):
     random: dict[str, str]
 
 
+class Seal(RootModel[str]):
+    """What only the user who trained can have made of the config."""
+
+
 class Kept(_Shape):
     """A processor by its name in the registry, and all that it needs."""
 
@@ -99,6 +104,7 @@ def read(folder: Path) -> dict[str, bytes]:
     except UnicodeDecodeError as error:
         raise _error(folder, "config.yaml", f"is not UTF-8 at byte {error.start}") from None
     _checked(folder, "state.json", files["state.json"], State)
+    _checked(folder, "seal.json", files.get("seal.json", b"null"), Seal, optional=True)
     facts = _facts(folder, files["facts.json"])
     _processor(folder, files["processor.json"], facts)
     return files

@@ -53,9 +53,13 @@ def read(path: str | os.PathLike, most: int) -> bytes:
     Neither a pipe nor a device is ever waited for.
     """
     with opened(path) as file:
-        if os.fstat(file.fileno()).st_size > most:  # a sparse file claims more than it holds
+        size = os.fstat(file.fileno()).st_size
+        if size > most:  # a sparse file claims more than it holds
             raise too_large(path, most)
-        content = file.read(most + 1)
+        content = file.read(size + 1)  # no more room is taken than that
+        while len(content) > size and len(content) <= most:  # one that grows meanwhile
+            size = len(content)
+            content += file.read(min(size, most - size) + 1)
     if len(content) > most:
         raise too_large(path, most)
     return content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dlx import checkpoint
+from dlx import checkpoint, contents
 from dlx.core import Processor
 from dlx.errors import printable
 
@@ -25,4 +25,4 @@ def inputs_of_run(run: Path) -> list[str]:
         return []
     from dlx.commands.loading import Loaded
 
-    return inputs(Loaded(found, checkpoint.read(found)).kept().processor, most=None)
+    return inputs(Loaded(found, contents.read(found)).kept().processor, most=None)

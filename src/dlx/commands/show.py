@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
 from dlx import files, spec
 from dlx.commands.listing import GIVEN
-from dlx.errors import UsageError, brief, meant, nearest
+from dlx.errors import DlxError, UsageError, brief, meant, nearest
+
+log = logging.getLogger("dlx")
 
 
 def show(what: str, overrides: list[str]) -> str:
@@ -73,9 +76,8 @@ def show_run(path: Path) -> str:
 
     status = read_status(path)
     rows = read_metrics(path)
-    step = max(
-        status.get("step", 0), *(row["step"] for row in rows[-1:]), 0
-    )  # the status is that of the beginning till the end
+    # While a run goes on, its status is still that of the beginning.
+    step = max([status.get("step", 0), *(row["step"] for row in rows[-1:])])
     lines = [f"run {path}: {_state(path, status)}, step {step}"]
     if status.get("reason"):
         lines.append(status["reason"])
@@ -85,9 +87,7 @@ def show_run(path: Path) -> str:
     if evaluated:
         lines += ["", *_columns(_thin(evaluated, 12))]
         lines += _draw(path, rows)
-    from dlx.commands.describing import inputs_of_run
-
-    if columns := inputs_of_run(path):
+    if columns := _inputs(path):
         lines += ["", *columns]
     return "\n".join(lines)
 
@@ -98,6 +98,17 @@ def _state(path: Path, status: dict[str, Any]) -> str:
 
     state = status.get("state", "not begun")
     return f"{state} (process {status['pid']} is gone: it was killed)" if is_gone(path, status) else state
+
+
+def _inputs(path: Path) -> list[str]:
+    """Say what the model reads; a checkpoint that cannot be read takes nothing from the numbers."""
+    from dlx.commands.describing import inputs_of_run
+
+    try:
+        return inputs_of_run(path)
+    except DlxError as error:
+        log.warning("warning: %s", error)
+        return []
 
 
 def _draw(path: Path, rows: list[dict[str, Any]]) -> list[str]:

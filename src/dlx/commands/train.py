@@ -59,7 +59,8 @@ def train(
     path, described = _describe(config, overrides, name, resume, runs)
     from dlx import build, weights  # torch loads only once the config's structure is sound
 
-    if found := _earlier(path) if resume else None:
+    found = checkpoint.newest_valid(path / "checkpoints")[0] if resume and path.exists() else None
+    if found:
         # By a config of the user's own the user has said what may be read; by a run's, its maker has.
         earlier, trusted = Loaded(found, contents.read(found)), trust or not Path(config).is_dir()
         kept = earlier.kept()
@@ -78,10 +79,10 @@ def train(
         return Session(run, built, trainer, is_new, quiet).run()
 
 
-def _earlier(path: Path) -> Path | None:
-    """Find the newest valid checkpoint of a run; None where there is none yet."""
-    folder = path / "checkpoints"
-    return checkpoint.newest_valid(folder)[0] if folder.is_dir() else None
+def _kept_name(path: Path) -> str | None:
+    """Give the name that a run's config keeps: its folder's, unless nobody may give such a name (`.` has its parent's)."""
+    name = os.path.basename(os.path.abspath(path))
+    return None if naming.fault(name) else name
 
 
 def _approve(plan: Plan, run: Path, earlier: Loaded, trusted: bool) -> None:
@@ -90,12 +91,6 @@ def _approve(plan: Plan, run: Path, earlier: Loaded, trusted: bool) -> None:
     if changed := [key for key in differences(old, plan.resolved()) if not key.startswith(FREE)]:
         raise UsageError(f"{run}: to resume, the experiment must stay as it was; changed: {'; '.join(changed)}")
     earlier.approve(plan, trusted)
-
-
-def _kept_name(path: Path) -> str | None:
-    """Give the name that a run's config keeps: its folder's, unless nobody may give such a name (`.` has its parent's)."""
-    name = os.path.basename(os.path.abspath(path))
-    return None if naming.fault(name) else name
 
 
 def _describe(config: str, overrides: list[str], name: str | None, resume: bool, runs: Path) -> tuple[Path, spec.Spec]:

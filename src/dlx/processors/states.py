@@ -54,6 +54,9 @@ class Numeric(_Shape):
     names: list[str]
     means: list[FiniteFloat] | None
     indicators: list[Place]
+    low: list[FiniteFloat] = []  # checkpoints of old lack these three
+    high: list[FiniteFloat] = []
+    gaps: list[Place] = []
     scaler: Affine | Quantile = Field(discriminator="kind")
 
     @model_validator(mode="after")
@@ -62,6 +65,8 @@ class Numeric(_Shape):
         count = len(self.names)
         if self.scaler.widths() != {count} or (self.means is not None and len(self.means) != count):
             raise ValueError(f"the statistics are not those of {count} columns")
+        if {len(self.low), len(self.high), len(self.gaps)} not in ({0}, {count}):
+            raise ValueError(f"the ranges are not those of {count} columns")
         if any(place >= count for place in self.indicators):
             raise ValueError(f"an indicator is none of {count} columns")
         return self
@@ -72,6 +77,7 @@ class Categorical(_Shape):
 
     values: dict[str, list[str]]
     encoding: Literal["one_hot", "index"]
+    gaps: dict[str, Place] = {}
 
 
 class Target(_Shape):
@@ -81,6 +87,7 @@ class Target(_Shape):
     column: str
     names: list[str] | None = None
     strip: str = ""
+    decimals: Annotated[int, Field(ge=-400, le=400)] | None = None
 
     @model_validator(mode="after")
     def agrees(self) -> Self:
