@@ -53,7 +53,13 @@ class Fuzzing:
         command += ["--start", start, "--inputs", end - start, "--work", self.work]
         command = list(map(str, command))
         home = str(self.work / "home")
-        settings = os.environ | {"HOME": home, "XDG_CACHE_HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": "1"}
+        settings = os.environ | {
+            "HOME": home,
+            "XDG_CACHE_HOME": home,
+            "TMPDIR": home,
+            "TORCHINDUCTOR_CACHE_DIR": home,
+            "OMP_NUM_THREADS": "1",
+        }
         number, errors = start - 1, self.work / "errors"
         with errors.open("wb") as told:
             process = subprocess.Popen(

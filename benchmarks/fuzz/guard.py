@@ -55,8 +55,10 @@ class Watch:
             self.look(event, arguments[0], bool(arguments[2] & WRITING))
         elif event in CHANGING:
             paths = arguments[1:2] if event == "os.symlink" else arguments[: 2 if event in ("os.rename", "os.link") else 1]
-            for path in paths:
-                self.look(event, path, True)
+            last = () if event == "os.truncate" else arguments[len(paths) :]  # which ends with a length instead
+            folders = [one for one in last if isinstance(one, int)][-len(paths) :]
+            for path, folder in zip(paths, [*folders, -1, -1], strict=False):
+                self.look(event, _placed(path, folder), True)
 
     def look(self, event: str, path: Any, writes: bool) -> None:
         """Note a path that is none of ours to write, or the secret, which is none to read."""
@@ -78,6 +80,13 @@ class Watch:
             yield
         finally:
             self.on = False
+
+
+def _placed(path: Any, folder: int) -> Any:
+    """Return the full path of one that is relative to an open folder; -1 stands for none."""
+    return (
+        path if folder < 0 or isinstance(path, int) else os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
+    )
 
 
 def bound_memory(extra: int) -> None:

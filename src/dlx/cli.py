@@ -273,7 +273,7 @@ def main() -> None:
         code = 1
     except Exception as error:
         code = _last_resort(error)
-    sys.exit(code)
+    sys.exit(code or 0)
 
 
 def _last_resort(error: Exception) -> int:

@@ -33,7 +33,6 @@ class _Shape(BaseModel):
 class Facts(_Shape):
     """What the data knew: docs/glossary.md."""
 
-    digests: dict[str, str] = {}
     seed: Count | None = None
     input_shape: list[Size] | None = None
     num_features: Size | None = None
@@ -50,7 +49,6 @@ class Facts(_Shape):
     target_names: list[str] | None = None
     target_mean: list[FiniteFloat] | None = None
     target_std: list[FiniteFloat] | None = None
-    digests: dict[str, str] = {}
 
 
 class Best(_Shape):
