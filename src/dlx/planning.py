@@ -130,10 +130,11 @@ class Planner:
         if values is None:
             return None
         found = [self.component(kind, v, (section, i)) for i, v in enumerate(values)]
-        for number, one in enumerate(found):
-            same = [f"{section}[{i}]" for i, other in enumerate(found[:number]) if one and _is_same(one, other)]
-            if one and same:
-                self.faults.append(Fault(one.path, f"'{one.name}' stands twice with the same settings, first as {same[0]}"))
+        first: dict[str, int] = {}
+        for i, one in enumerate(found):
+            if one and first.setdefault(repr(one.plain()), i) != i:
+                same = f"{section}[{first[repr(one.plain())]}]"
+                self.faults.append(Fault(one.path, f"'{one.name}' stands twice with the same settings, first as {same}"))
         return found
 
     def settings(self, section: str, wanted: Signature) -> dict[str, Any]:
@@ -148,10 +149,6 @@ def _stray(kind: Registry, key: str, known: list[str]) -> str:
     if key in kind:
         return f"unknown key; write {{name: {key}, ...}}"
     return f"unknown key; {meant(nearest(key, known)) or f'no {kind.kind} takes it'}"
-
-
-def _is_same(one: Component, other: Component | None) -> bool:
-    return other is not None and (one.name, one.choices) == (other.name, other.choices)
 
 
 def _with_name(fault: Fault, path: Path, wanted: Signature) -> Fault:

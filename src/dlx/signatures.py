@@ -148,8 +148,9 @@ def _faults(annotation: Any, value: Any, errors: list[Any], path: Path) -> list[
     for error in errors:
         told.setdefault(_place(error, value, path), []).append(error)
     # A union complains at its own place and within its branches: the innermost complaint says most.
-    inner = [p for p in told if not any(q[: len(p)] == p and len(q) > len(p) for q in told)]
-    return [Fault(p, _message(annotation, told[p], value, p[len(path) :])) for p in inner]
+    outer = {p[:end] for p in told for end in range(len(p))}
+    inner = [p for p in told if p not in outer]
+    return limited(path, (Fault(p, _message(annotation, told[p], value, p[len(path) :])) for p in inner), len(inner))
 
 
 def _place(error: Any, value: Any, path: Path) -> Path:
