@@ -52,6 +52,12 @@ class Task(nn.Module):
         parameters = inspect.signature(model.forward).parameters.values()
         self.words = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
 
+    @classmethod
+    def unwritten(cls) -> list[str]:
+        """Name the methods that a task must define and that this one does not."""
+        descends = cls.forward is not Task.forward or cls.losses is not Task.losses
+        return ([] if descends else ["forward"]) + (["predict"] if cls.predict is Task.predict else [])
+
     def run(self, batch: Batch) -> Any:
         """Call the model on the words of the batch it reads."""
         if self.words == INPUT_ONLY:  # by far the most common, and the hot path

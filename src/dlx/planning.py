@@ -17,6 +17,8 @@ from dlx.trainer import Trainer
 from dlx.written import Spec, SpecError
 
 OPTIONS = {"optimizer": signature(groups.options), "schedule": signature(curves.options)}
+LISTED = {"model": "list-models", "data set": "list-datasets", "task": "list-tasks"}
+MOST_NAMED = 40  # names that one message lists
 NO_OPTIONS = Signature({}, {})
 DEVICE, TRAINER = signature(Device), signature(Trainer)
 
@@ -82,7 +84,7 @@ class Planner:
     """Holds a spec against the registries, and collects every fault on the way."""
 
     def __init__(self, spec: Spec) -> None:
-        self.values, self.faults = spec.values, list[Fault]()
+        self.values, self.plugins, self.faults = spec.values, spec.plugins, list[Fault]()
 
     def component(self, kind: Registry, value: Any, path: Path, options: Signature = NO_OPTIONS) -> Component | None:
         """Check one component, written as a name or as a mapping with a name."""
@@ -93,7 +95,7 @@ class Planner:
         choices = {k: v for k, v in given.items() if k != "name"}
         name_path = (*path, "name") if isinstance(value, dict) else path
         if given["name"] not in kind:
-            self.faults.append(Fault(name_path, f"'{given['name']}': {unknown(kind.kind, given['name'], kind.names())}"))
+            self.faults.append(Fault(name_path, f"'{given['name']}': {_unknown(kind, given['name'], self.plugins)}"))
             return None
         wanted = kind.signatures[given["name"]]
         both = Signature(wanted.facts, {**wanted.choices, **options.choices})
@@ -143,6 +145,16 @@ class Planner:
         checked, faults = check(wanted, {"name": value} if isinstance(value, str) else value, (section,))
         self.faults += faults
         return checked
+
+
+def _unknown(kind: Registry, name: str, plugins: list[str] | None) -> str:
+    """Say that no component has a name, and what may be meant: a near one, one of the user's own, or where all are listed."""
+    if plugins is not None:  # it was known when the training began
+        files = " ".join(f"--plugin {file}" for file in plugins or ["FILE"])
+        return f"unknown {kind.kind}; was it trained with {files}? Give that here too"
+    if nearest(name, kind.names()) or len(kind.names()) <= MOST_NAMED:
+        return unknown(kind.kind, name, kind.names())
+    return f"unknown {kind.kind}; dlx {LISTED[kind.kind]} names all there are, and --plugin FILE brings one of your own"
 
 
 def _stray(kind: Registry, key: str, known: list[str]) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from dlx import checkpoint, spec
+from dlx.commands.plugins import given_to
 from dlx.errors import DlxError
-from dlx.run import locate
+from dlx.run import locate, run_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class Loaded:
 
     def spec(self, overrides: list[str]) -> spec.Spec:
         """Read its config, with overrides."""
-        return spec.parse(self.files["config.yaml"].decode(), str(self.path / "config.yaml"), overrides)
+        described = spec.parse(self.files["config.yaml"].decode(), str(self.path / "config.yaml"), overrides)
+        described.plugins = given_to(run_of(self.path))
+        return described
 
     def learner(self, overrides: list[str]) -> Any:
         """Build what predicts, from the checkpoint alone, with its weights; raises SpecError."""

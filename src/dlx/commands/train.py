@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import checkpoint, spec
+from dlx.commands.plugins import given_to
 from dlx.errors import Interrupted, UsageError, dotted
 from dlx.machine import environment
 from dlx.run import Run
@@ -38,6 +39,8 @@ def train(
     path, described = _describe(config, overrides, name, resume, runs)
     from dlx import build, weights  # torch loads only once the config's structure is sound
 
+    if resume and path.exists():
+        described.plugins = given_to(path)
     filled = resume and path.exists() and checkpoint.steps(path / "checkpoints")
     with weights.withheld() if filled else contextlib.nullcontext():
         built = build.prepare(described)
