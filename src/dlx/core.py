@@ -28,9 +28,12 @@ class Loss:
 
 
 class Picture(Protocol):
-    """Something to look at: a matplotlib Figure, or anything that saves itself the same way."""
+    """Something to look at: a matplotlib Figure, or anything that saves itself the same way.
 
-    def savefig(self, path: Any, /) -> Any: ...
+    `savefig` writes a PNG to a path that ends in `.png` or into a binary stream. A logger may rely on nothing else.
+    """
+
+    def savefig(self, file: Any, /) -> Any: ...
 
 
 class Task(nn.Module):

@@ -33,8 +33,8 @@ class Grid:
         return page
 
     def savefig(self, path: Any, /) -> None:
-        """Write a PNG file."""
-        Image.fromarray(self.array()).save(path)
+        """Write a PNG, into a file or a stream of bytes."""
+        Image.fromarray(self.array()).save(path, format="PNG")
 
 
 def _tile(image: np.ndarray, scale: int) -> np.ndarray:
