@@ -29,9 +29,12 @@ class Loss:
 
 
 class Picture(Protocol):
-    """Something to look at: a matplotlib Figure, or anything that saves itself the same way."""
+    """Something to look at: a matplotlib Figure, or anything that saves itself the same way.
 
-    def savefig(self, path: Any, /) -> Any: ...
+    `savefig` writes a PNG to a path that ends in `.png` or into a binary stream. A logger may rely on nothing else.
+    """
+
+    def savefig(self, file: Any, /) -> Any: ...
 
 
 class Task(nn.Module):
@@ -52,6 +55,12 @@ class Task(nn.Module):
         # A model's forward names the batch words it reads; those with a default may be absent.
         parameters = inspect.signature(model.forward).parameters.values()
         self.words = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+
+    @classmethod
+    def unwritten(cls) -> list[str]:
+        """Name the methods that a task must define and that this one does not."""
+        descends = cls.forward is not Task.forward or cls.losses is not Task.losses
+        return ([] if descends else ["forward"]) + (["predict"] if cls.predict is Task.predict else [])
 
     def run(self, batch: Batch) -> Any:
         """Call the model on the words of the batch it reads."""

@@ -127,6 +127,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs" else _escaped(c) for c in text)
 
 
+def one_line(text: str) -> str:
+    """Escape as `printable` does, and line breaks and tabs too: a name within a line or a table."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in printable(text))
+
+
 def _escaped(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"

@@ -6,11 +6,12 @@ An entry is a word (`flatten`), a word and its first setting (`dense: 64`), or a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlx.errors import Fault, Path, unknown, with_article
+from dlx.errors import MAX_TOLD, Fault, Path, unknown, with_article
 from dlx.registry import Registry
 from dlx.signatures import REQUIRED, Parameter, adapter, check, markers
 
@@ -103,7 +104,9 @@ class ListOf:
         """Find every fault of a list at its exact path; the list comes back as it was written."""
         if not value:
             return value, [Fault(path, f"wants at least one {self.kind}")]
-        return value, [fault for i, item in enumerate(value) for fault in self.notation.check(item, (*path, i))]
+        faults = (fault for i, item in enumerate(value) for fault in self.notation.check(item, (*path, i)))
+        told = list(itertools.islice(faults, MAX_TOLD))
+        return value, [*told, *(Fault(path, "and more of this kind") for _ in itertools.islice(faults, 1))]
 
     def describe(self) -> str:
         """Say what is wanted."""

@@ -37,7 +37,7 @@ class Grid:
         return page
 
     def savefig(self, path: Any, /) -> None:
-        """Write a PNG file."""
+        """Write a PNG, into a file or a stream of bytes."""
         Image.fromarray(self.array()).save(path, format="PNG")
 
 

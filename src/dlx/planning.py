@@ -17,6 +17,8 @@ from dlx.trainer import Trainer
 from dlx.written import Spec, SpecError
 
 OPTIONS = {"optimizer": signature(groups.options), "schedule": signature(curves.options)}
+LISTED = {"model": "list-models", "data set": "list-datasets", "task": "list-tasks"}
+MOST_NAMED = 40  # names that one message lists
 NO_OPTIONS = Signature({}, {})
 DEVICE, TRAINER = signature(Device), signature(Trainer)
 
@@ -91,7 +93,8 @@ class Planner:
     """Holds a spec against the registries, and collects every fault on the way."""
 
     def __init__(self, spec: Spec, needs_files: bool) -> None:
-        self.values, self.faults, self.needs_files = spec.values, list[Fault](), needs_files
+        self.values, self.plugins, self.needs_files = spec.values, spec.plugins, needs_files
+        self.faults: list[Fault] = []
 
     def component(self, kind: Registry, value: Any, path: Path, options: Signature = NO_OPTIONS) -> Component | None:
         """Check one component, written as a name or as a mapping with a name."""
@@ -102,7 +105,7 @@ class Planner:
         choices = {k: v for k, v in given.items() if k != "name"}
         name_path = (*path, "name") if isinstance(value, dict) else path
         if given["name"] not in kind:
-            self.faults.append(Fault(name_path, f"'{given['name']}': {unknown(kind.kind, given['name'], kind.names())}"))
+            self.faults.append(Fault(name_path, f"'{given['name']}': {_unknown(kind, given['name'], self.plugins)}"))
             return None
         wanted = kind.signatures[given["name"]]
         both = Signature(wanted.facts, {**wanted.choices, **options.choices})
@@ -139,10 +142,11 @@ class Planner:
         if values is None:
             return None
         found = [self.component(kind, v, (section, i)) for i, v in enumerate(values)]
-        for number, one in enumerate(found):
-            same = [f"{section}[{i}]" for i, other in enumerate(found[:number]) if one and _is_same(one, other)]
-            if one and same:
-                self.faults.append(Fault(one.path, f"'{one.name}' stands twice with the same settings, first as {same[0]}"))
+        first: dict[str, int] = {}
+        for i, one in enumerate(found):
+            if one and first.setdefault(repr(one.plain()), i) != i:
+                same = f"{section}[{first[repr(one.plain())]}]"
+                self.faults.append(Fault(one.path, f"'{one.name}' stands twice with the same settings, first as {same}"))
         return found
 
     def settings(self, section: str, wanted: Signature) -> dict[str, Any]:
@@ -153,14 +157,20 @@ class Planner:
         return checked
 
 
+def _unknown(kind: Registry, name: str, plugins: list[str] | None) -> str:
+    """Say that no component has a name, and what may be meant: a near one, one of the user's own, or where all are listed."""
+    if plugins is not None:  # it was known when the training began
+        files = " ".join(f"--plugin {file}" for file in plugins or ["FILE"])
+        return f"unknown {kind.kind}; was it trained with {files}? Give that here too"
+    if nearest(name, kind.names()) or len(kind.names()) <= MOST_NAMED:
+        return unknown(kind.kind, name, kind.names())
+    return f"unknown {kind.kind}; dlx {LISTED[kind.kind]} names all there are, and --plugin FILE brings one of your own"
+
+
 def _stray(kind: Registry, key: str, known: list[str]) -> str:
     if key in kind:
         return f"unknown key; write {{name: {key}, ...}}"
     return f"unknown key; {meant(nearest(key, known)) or f'no {kind.kind} takes it'}"
-
-
-def _is_same(one: Component, other: Component | None) -> bool:
-    return other is not None and (one.name, one.choices) == (other.name, other.choices)
 
 
 def _with_name(fault: Fault, path: Path, wanted: Signature) -> Fault:

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import logging
 import os
 import pkgutil
 import sys
@@ -16,14 +17,26 @@ from functools import cache
 from typing import Any, Self
 
 from dlx.errors import DlxError, Misfit, Path, UsageError, unknown
-from dlx.signatures import REQUIRED, Signature, signature
+from dlx.signatures import REQUIRED, Signature, misdeclared, place_of, signature
+
+# What constructors are given by name: the facts of dlx's data sets (docs/glossary.md), and what else there is for some kinds.
+FACTS = frozenset((
+    "input_shape", "num_features", "category_sizes", "vocab_size", "in_channels", "channel_mean", "channel_std", "num_classes",
+    "class_names", "skipped_count", "class_counts", "num_outputs", "target_names", "target_mean", "target_std", "seed",
+    "training", "trained", "facts", "model", "params", "run", "quiet", "total_steps", "steps_per_epoch", "processor",
+    "wanted_splits", "task_target",
+))  # fmt: skip
+log = logging.getLogger("dlx")
 
 
 class Registry:
-    """The constructors of one kind by name, found by importing the package's modules, whole only where it must be."""
+    """The constructors of one kind by name, found by importing the package's modules, whole only where it must be.
 
-    def __init__(self, kind: str, package: str) -> None:
-        self.kind, self.package = kind, package
+    `base` is the class that all of them make, as MODULE:NAME.
+    """
+
+    def __init__(self, kind: str, package: str, base: str = "") -> None:
+        self.kind, self.package, self.base = kind, package, base
         self.entries: dict[str, Callable] = {}
         self.signatures: dict[str, Signature] = {}
         self.loaded = False
@@ -39,8 +52,31 @@ class Registry:
         """Enter a constructor; one written elsewhere says which of its parameters are facts."""
         if name in self.entries:
             raise ValueError(f"{self.kind} '{name}' is already registered")
+        if facts is None:
+            self.refuse_unfinished(name, constructor)
         self.entries[name] = constructor
         self.signatures[name] = signature(constructor, facts, hidden)
+
+    def refuse_unfinished(self, name: str, constructor: Any) -> None:
+        """Raise UsageError, with file and line, where a class lacks what every one of its kind has."""
+        wanted = self.base_class() if inspect.isclass(constructor) else None
+        if wanted is None:
+            return
+        told = ""
+        if not issubclass(constructor, wanted):
+            told = f"must extend {wanted.__name__} (from {self.base.partition(':')[0]} import {wanted.__name__})"
+        elif missing := constructor.unwritten() if self.kind == "task" else _abstract(constructor):
+            told = f"does not define {', '.join(map(self._method, missing))}"
+        if told:
+            raise UsageError(f"{place_of(constructor)}: {self.kind} '{name}': the class {constructor.__name__} {told}")
+
+    def _method(self, name: str) -> str:
+        return f"{name}({', '.join(inspect.signature(getattr(self.base_class(), name)).parameters)})"
+
+    def base_class(self) -> type | None:
+        """Import the class that every constructor makes an instance of; None where the kind has none."""
+        module, _, noun = self.base.partition(":")
+        return getattr(importlib.import_module(module), noun) if self.base else None
 
     def names(self) -> list[str]:
         """List every name, after importing the registry's folder and the installed plugins."""
@@ -84,9 +120,13 @@ class Registry:
             raise Misfit(f"'{name}': {unknown(self.kind, name, self.names())}", path)
         return self.entries[name]
 
+    def about(self, name: str) -> str:
+        """Quote a constructor's own docstring, not that of a class it extends."""
+        return inspect.cleandoc(self.get(name).__doc__ or "")
+
     def summary(self, name: str) -> str:
-        """Quote the first line of a constructor's docstring."""
-        return (inspect.getdoc(self.get(name)) or "").partition("\n")[0]
+        """Quote the first line of a constructor's own docstring."""
+        return self.about(name).partition("\n")[0]
 
     def build(self, name: str, choices: Mapping[str, Any], facts: Mapping[str, Any], source: str = "the data") -> Any:
         """Call a constructor with the facts it asks for by name and checked choices."""
@@ -98,9 +138,21 @@ class Registry:
             elif fact.name in facts:
                 given[fact.name] = facts[fact.name]
             elif fact.default is REQUIRED:
-                offered = ", ".join(sorted(f for f in facts if f not in ("seed", "model")))
-                raise Misfit(f"{self.kind} '{name}' needs the fact '{fact.name}'; {source} offers {offered}")
-        return constructor(**given, **choices)
+                raise Misfit(self._lacking(name, fact.name, facts, source))
+        made = constructor(**given, **choices)
+        base = self.base_class()
+        if base and not isinstance(made, base):
+            raise Misfit(f"{self.kind} '{name}' gives {type(made).__name__}, and not a {base.__name__}")
+        return made
+
+    def _lacking(self, name: str, fact: str, facts: Mapping[str, Any], source: str) -> str:
+        offered = ", ".join(sorted(f for f in facts if f not in ("seed", "model")))
+        told = f"{self.kind} '{name}' needs the fact '{fact}'; {source} offers {offered or 'none'}"
+        return told if fact in FACTS else f"{told}; a setting of the config stands behind a star: (..., *, {fact})"
+
+
+def _abstract(constructor: Any) -> list[str]:
+    return sorted(constructor.__abstractmethods__) if inspect.isabstract(constructor) else []
 
 
 @cache
@@ -124,30 +176,47 @@ def load_plugin(file: str) -> None:
     try:
         described.loader.exec_module(module)
         for kind, known in REGISTRIES.items():  # a name that dlx has too shows only when dlx's own are imported
-            if set(known.entries) - before[kind]:
+            if own := set(known.entries) - before[kind]:
                 known.names()
+                _look_at(known, sorted(own))
     except DlxError:
         raise
     except Exception as error:
-        raise UsageError(f"--plugin {file}: {_reason(error)}") from error
+        raise UsageError(f"--plugin {file}: {_reason(error, described.origin or '')}") from error
 
 
-def _reason(error: Exception) -> str:
-    """Say what an exception of somebody's file is, and the line of the file it came from."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
+def _look_at(known: Registry, names: list[str]) -> None:
+    """Refuse settings that no YAML could give, and warn of those that no YAML can reach."""
+    for name in names:
+        constructor, wanted = known.entries[name], known.signatures[name]
+        for choice in wanted.choices.values():
+            if fault := misdeclared(choice):
+                raise UsageError(f"{place_of(constructor, choice.name)}: {known.kind} '{name}': {fault}")
+        for fact in wanted.facts.values() if known is not processors else ():  # data sets make those by their own hand
+            if fact.name not in FACTS and fact.default is not REQUIRED:
+                told = (
+                    "stands before the star, so a data set must give it, and none of dlx's does; settings stand behind a star"
+                )
+                log.warning("%s: %s '%s': '%s' %s", place_of(constructor, fact.name), known.kind, name, fact.name, told)
+
+
+def _reason(error: Exception, file: str = "") -> str:
+    """Say what an exception of somebody's code is, and the line it came from: the last one of `file`, if that is named."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = ([frame for frame in frames if frame.filename == file] or frames)[-1]
     place = f" ({last.filename}:{last.lineno})"
     return f"{type(error).__name__}: {error}{'' if isinstance(error, SyntaxError) else place}"
 
 
-models = Registry("model", "dlx.models")
-layers = Registry("layer", "dlx.layers")
-tasks = Registry("task", "dlx.tasks")
-sources = Registry("data set", "dlx.data")
-processors = Registry("processor", "dlx.processors")
-metrics = Registry("metric", "dlx.metrics")
+models = Registry("model", "dlx.models", "torch.nn:Module")
+layers = Registry("layer", "dlx.layers", "torch.nn:Module")
+tasks = Registry("task", "dlx.tasks", "dlx.core:Task")
+sources = Registry("data set", "dlx.data", "dlx.core:Source")
+processors = Registry("processor", "dlx.processors", "dlx.core:Processor")
+metrics = Registry("metric", "dlx.metrics", "dlx.core:Metric")
 optimizers = Registry("optimizer", "dlx.optimizers")
-schedules = Registry("schedule", "dlx.schedules")
-loggers = Registry("logger", "dlx.loggers")
+schedules = Registry("schedule", "dlx.schedules", "dlx.core:Schedule")
+loggers = Registry("logger", "dlx.loggers", "dlx.core:Logger")
 augmentations = Registry("augmentation", "dlx.augmentation")
 _all = (models, layers, tasks, sources, processors, metrics, optimizers, schedules, loggers, augmentations)
 REGISTRIES = {r.kind: r for r in _all}

@@ -24,6 +24,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "trainer": (dict,),
 }
 REQUIRED = ("task", "data", "model")
+MAX_ENTRIES = 1000  # of a section
 WORDS = {str: "a name", int: "a whole number", dict: "a mapping", list: "a list"}
 MOST = {"epochs": 10**12, "steps": 10**12, "seed": 2**32 - 1}  # scikit-learn takes no larger seed
 # Keys that are often written at the top, and the section each belongs in.
@@ -50,6 +51,11 @@ def structure(values: dict[str, Any]) -> list[Fault]:
         if key in SECTIONS and (not isinstance(value, SECTIONS[key]) or isinstance(value, bool)):
             wanted = " or ".join(WORDS[kind] for kind in SECTIONS[key])
             faults.append(Fault((key,), f"wants {wanted}, not {shown(value)}"))
+    faults += [
+        Fault((key,), f"has {len(value):,} entries, more than the {MAX_ENTRIES} that are taken")
+        for key, value in values.items()
+        if key in SECTIONS and isinstance(value, (list, dict)) and len(value) > MAX_ENTRIES
+    ]
     faults += [Fault((key,), "is missing: every experiment names it") for key in REQUIRED if key not in values]
     if {"epochs", "steps"} <= set(values):
         faults.append(Fault(("steps",), "give epochs or steps, not both"))

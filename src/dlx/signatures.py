@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
-from dlx.errors import Fault, Path, limited, meant, nearest, shown, unknown
+from dlx.errors import Fault, Path, UsageError, limited, meant, nearest, shown, unknown
 
 REQUIRED = inspect.Parameter.empty
 
@@ -90,9 +90,36 @@ def signature(constructor: Callable, facts: Iterable[str] | None = None, hidden:
         if p.name in hidden or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
             continue
         is_fact = p.kind is not p.KEYWORD_ONLY if facts is None else p.name in facts
+        if facts is None and not is_fact and p.name not in hints:
+            told = f"the setting '{p.name}' has no type; write one, such as {p.name}: int = 3"
+            raise UsageError(f"{place_of(constructor, p.name)}: {constructor.__name__}: {told}")
         kind = found.facts if is_fact else found.choices
         kind[p.name] = Parameter(p.name, _without_tensors(hints.get(p.name, Any)), p.default)
     return found
+
+
+def place_of(constructor: Any, parameter: str = "") -> str:
+    """Name the file and the line of a constructor, or of one of its parameters."""
+    try:
+        lines, first = inspect.getsourcelines(constructor)
+        file = inspect.getsourcefile(constructor)
+    except (OSError, TypeError):  # made without a file
+        return f"{constructor.__module__}.{constructor.__name__}"
+    found = (n for n, line in enumerate(lines) if parameter and re.search(rf"[(,\s]{parameter}\s*[:=,)]", line))
+    return f"{file}:{first + next(found, 0)}"
+
+
+def misdeclared(choice: Parameter) -> str:
+    """Say why no config could set a choice, or none with its default be read back; "" where both can be."""
+    try:
+        adapter(choice.annotation)
+        default = list(choice.default) if isinstance(choice.default, tuple) else choice.default
+        faults = [] if default is REQUIRED else check_value(choice.annotation, default, ())[1]
+    except Exception:  # whatever pydantic says of a type that it does not know
+        return f"the setting '{choice.name}' has the type {describe(choice.annotation)}, which no value in YAML has"
+    if faults and choice.default is None:
+        return f"the setting '{choice.name}' is null by default, and its type is not; add ' | None' to the type"
+    return f"the default of '{choice.name}' {faults[0].message}" if faults else ""
 
 
 def _without_tensors(annotation: Any) -> Any:
@@ -128,7 +155,7 @@ def markers(annotation: Any) -> list[Any]:
 def check(wanted: Signature, given: Mapping[str, Any], path: Path = ()) -> tuple[dict[str, Any], list[Fault]]:
     """Hold a mapping against the choices of a signature: the values with all defaults, and the faults."""
     strange = [key for key in given if key not in wanted.choices]
-    told = (Fault((*path, key), unknown("key", key, list(wanted.choices))) for key in strange)
+    told = (Fault((*path, key), _strange(wanted, key)) for key in strange)
     faults = limited(path, told, len(strange))
     values = {}
     for name, parameter in wanted.choices.items():
@@ -140,6 +167,12 @@ def check(wanted: Signature, given: Mapping[str, Any], path: Path = ()) -> tuple
         else:
             values[name] = _default(parameter)
     return values, faults
+
+
+def _strange(wanted: Signature, key: str) -> str:
+    if key in wanted.facts:
+        return "is no setting, since it stands before the star of the constructor: the data gives it, if anything does"
+    return unknown("key", key, list(wanted.choices))
 
 
 def _default(parameter: Parameter) -> Any:
@@ -170,8 +203,9 @@ def _faults(annotation: Any, value: Any, errors: list[Any], path: Path) -> list[
     for error in errors:
         told.setdefault(_place(error, value, path), []).append(error)
     # A union complains at its own place and within its branches: the innermost complaint says most.
-    inner = [p for p in told if not any(q[: len(p)] == p and len(q) > len(p) for q in told)]
-    return [Fault(p, _message(annotation, told[p], value, p[len(path) :])) for p in inner]
+    outer = {p[:end] for p in told for end in range(len(p))}
+    inner = [p for p in told if p not in outer]
+    return limited(path, (Fault(p, _message(annotation, told[p], value, p[len(path) :])) for p in inner), len(inner))
 
 
 def _place(error: Any, value: Any, path: Path) -> Path:

@@ -21,6 +21,7 @@ class Spec:
     file: str = ""
     told: list[tuple[str, str]] = field(default_factory=list)  # faults of the YAML itself, with their places
     typed: set[Path] = field(default_factory=set)  # keys given on the command line
+    plugins: list[str] | None = None  # of a config kept by a training: the plugin files it was given, as far as is known
 
     def place(self, path: Path) -> str:
         """Name where the nearest written ancestor of a key stands: FILE:LINE:COLUMN or an override."""

@@ -31,4 +31,4 @@ def listing(kind: str) -> list[dict[str, Any]]:
 def render(rows: list[dict[str, Any]]) -> str:
     """Write names and summaries as two columns."""
     width = max(len(row["name"]) for row in rows)
-    return "\n".join(f"{row['name']:{width}}  {row['summary']}" for row in rows)
+    return "\n".join(f"{row['name']:{width}}  {row['summary'] or '(no description)'}" for row in rows)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import contents, seal, spec
+from dlx.commands.plugins import given_to
 from dlx.errors import UsageError, dotted, printable
-from dlx.locating import locate
+from dlx.locating import locate, run_of
 
 if TYPE_CHECKING:
     from dlx.kept import Kept
@@ -30,7 +31,9 @@ class Loaded:
 
     def spec(self, overrides: list[str]) -> spec.Spec:
         """Read its config, with overrides."""
-        return spec.parse(self.files["config.yaml"].decode(), str(self.path / "config.yaml"), overrides)
+        described = spec.parse(self.files["config.yaml"].decode(), str(self.path / "config.yaml"), overrides)
+        described.plugins = given_to(run_of(self.path))
+        return described
 
     def learner(self, overrides: list[str]) -> Any:
         """Build what predicts, from the checkpoint alone, with its weights; raises SpecError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import re
@@ -57,7 +56,7 @@ def _component(kind: Any, name: str) -> list[str]:
     wanted = kind.signatures[name]
     choices = {**wanted.choices, **(OPTIONS[kind.kind].choices if kind.kind in OPTIONS else {})}
     lines = [f"{kind.kind} {name}", ""]
-    about = re.split(r"\n\n *(?:Args:|\.\. math)", inspect.getdoc(kind.get(name)) or "")[0]
+    about = re.split(r"\n\n *(?:Args:|\.\. math)", kind.about(name))[0]
     lines += [f"  {line}".rstrip() for line in about.splitlines()[:14]]
     facts = [p.name for p in wanted.facts.values() if p.name not in GIVEN]
     if facts:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx import checkpoint, contents, naming, spec
 from dlx.commands.loading import Loaded
+from dlx.commands.plugins import given_to
 from dlx.errors import DlxError, Interrupted, UsageError, dotted, printable, shown
 from dlx.failures import reason, told
 from dlx.machine import environment
@@ -59,6 +60,8 @@ def train(
     path, described = _describe(config, overrides, name, resume, runs)
     from dlx import build, weights  # torch loads only once the config's structure is sound
 
+    if resume and path.exists():
+        described.plugins = given_to(path)
     found = checkpoint.newest_valid(path / "checkpoints")[0] if resume and path.exists() else None
     if found:
         # By a config of the user's own the user has said what may be read; by a run's, its maker has.

@@ -8,10 +8,23 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
 from dlx.core import Logger
-from dlx.errors import brief
+from dlx.errors import brief, one_line, printable
 from dlx.registry import loggers
 from dlx.run import Run
 
@@ -32,18 +45,14 @@ class Console(Logger):
         self.bar: Progress | None = None
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
-        line = "  ".join(
-            [
-                f"step {step:>6}",
-                *(f"{name} {_short(value)}" for name, value in scalars.items() if name not in ("seconds", "train/waiting")),
-            ]
-        )
+        told = {name: value for name, value in scalars.items() if name not in ("seconds", "train/waiting")}
+        line = "  ".join([f"step {step:>6}", *(_number(name, value) for name, value in told.items())])
         self.file.write(line + "\n")
         self.file.flush()
         if self.bar:
-            shown = {n: v for n, v in scalars.items() if n.startswith(("train/loss", "val/"))}
+            shown = [_number(n, v) for n, v in scalars.items() if n.startswith(("train/loss", "val/"))]
             if shown:
-                self.bar.update(self.bar.task_ids[0], numbers="  ".join(f"{n} {_short(v)}" for n, v in list(shown.items())[:4]))
+                self.bar.update(self.bar.task_ids[0], numbers=Numbers(shown[:4]))
         elif not self.live and not self.quiet:
             self.spaced(line)
 
@@ -63,28 +72,21 @@ class Console(Logger):
         if not self.live:
             return
         if self.bar is None:
-            columns = (
-                TextColumn("[bold]step"),
-                MofNCompleteColumn(),
-                BarColumn(bar_width=24),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-            )
-            numbers = TextColumn("{task.fields[numbers]}")
-            self.bar = Progress(*columns, numbers, console=self.rich, auto_refresh=False)
-            self.bar.add_task("train", total=total, numbers="")
+            self.bar = Progress(*_columns(), console=self.rich, auto_refresh=False, expand=True)
+            self.bar.add_task("train", total=total, numbers=Numbers([]))
             self.bar.start()
         self.bar.update(self.bar.task_ids[0], completed=step)
         self.bar.refresh()
 
     def message(self, text: str) -> None:
+        text = printable(text)
         self.file.write(text + "\n")
         self.file.flush()
         if self.quiet:
             return
         self.release()
         if self.bar:
-            self.bar.console.print(text, markup=False, soft_wrap=True)
+            self.bar.console.print(text, markup=False, emoji=False, soft_wrap=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
@@ -97,5 +99,35 @@ class Console(Logger):
         self.file.close()
 
 
-def _short(value: float) -> str:
-    return str(value) if isinstance(value, int) else brief(value)
+def _columns() -> list[ProgressColumn]:
+    """Give the columns of the bar: where the terminal is narrow the numbers give way first, then the bar itself."""
+    whole, bar = Column(no_wrap=True, min_width=9), Column(ratio=1, max_width=24, min_width=4)
+    counts = [TextColumn("step", table_column=Column(no_wrap=True)), MofNCompleteColumn(table_column=Column(no_wrap=True))]
+    times = [TimeElapsedColumn(table_column=Column(no_wrap=True)), TimeRemainingColumn(table_column=whole)]
+    return [*counts, BarColumn(bar_width=None, table_column=bar), *times, NumbersColumn(table_column=Column(ratio=3))]
+
+
+class NumbersColumn(ProgressColumn):
+    """The last numbers, as many as there is room for."""
+
+    def render(self, task: Task) -> Numbers:
+        return task.fields["numbers"]
+
+
+class Numbers:
+    """Texts side by side; those that do not fit are left out whole, and those that come first stay."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts = texts
+
+    def __rich_console__(self, console: RichConsole, options: ConsoleOptions) -> RenderResult:
+        fitting = [self.texts[:count] for count in range(len(self.texts), -1, -1)]
+        texts = next(texts for texts in fitting if not texts or len("  ".join(texts)) <= options.max_width)
+        yield Text("  ".join(texts), no_wrap=True, end="")  # names are no markup
+
+    def __rich_measure__(self, console: RichConsole, options: ConsoleOptions) -> Measurement:
+        return Measurement(0, len("  ".join(self.texts)))
+
+
+def _number(name: str, value: float) -> str:
+    return f"{one_line(name)} {value if isinstance(value, int) else brief(value)}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
-from typing import Any
 
-from dlx.core import Logger
+import numpy as np
+from PIL import Image
+
+from dlx.core import Logger, Picture
 from dlx.errors import Misfit
 from dlx.registry import loggers
 from dlx.run import Run
@@ -26,11 +29,18 @@ class TensorBoard(Logger):
         for name, value in scalars.items():
             self.writer.add_scalar(name, value, step)
 
-    def picture(self, step: int, name: str, picture: Any) -> None:
-        self.writer.add_figure(name, picture, step)
+    def picture(self, step: int, name: str, picture: Picture) -> None:
+        self.writer.add_image(name, _pixels(picture), step, dataformats="HWC")
 
-    def frame(self, step: int, name: str, picture: Any) -> None:
-        self.writer.add_image(name, picture.array(), step, dataformats="HWC")
+    def frame(self, step: int, name: str, picture: Picture) -> None:
+        self.picture(step, name, picture)
 
     def close(self) -> None:
         self.writer.close()
+
+
+def _pixels(picture: Picture) -> np.ndarray:
+    """Draw a picture: uint8 (height, width, 3)."""
+    stream = io.BytesIO()
+    picture.savefig(stream)
+    return np.asarray(Image.open(stream).convert("RGB"))
