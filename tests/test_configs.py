@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlx import planning, spec, yaml_reader
-from dlx.signatures import ExistingPath
 from dlx.spec import SpecError
+from dlx.types import ExistingPath
 from one_edit import CONFIGS, NAMES, copy_configs, one_edit
 
 

@@ -14,7 +14,8 @@ from typing_extensions import TypedDict
 from dlx import registry
 from dlx.errors import FOREIGN, Fault, Misfit, UsageError, nearest, unknown
 from dlx.registry import REGISTRIES, Registry
-from dlx.signatures import REQUIRED, DataPath, check, check_value, describe, signature
+from dlx.signatures import REQUIRED, check, check_value, describe, signature
+from dlx.types import DataPath
 
 GLOSSARY = Path(__file__).parents[1] / "docs" / "glossary.md"
 COMPONENTS = [(kind, name) for kind, known in REGISTRIES.items() for name in known.names()]

@@ -12,8 +12,9 @@ from dlx.errors import ConfigError, Fault, Misfit, Path, limited, meant, nearest
 from dlx.optimizers import groups
 from dlx.registry import Registry
 from dlx.schedules import curves
-from dlx.signatures import Request, Signature, check, markers, signature
+from dlx.signatures import Signature, check, markers, signature
 from dlx.trainer import Trainer
+from dlx.types import Request
 from dlx.written import Spec, SpecError
 
 OPTIONS = {"optimizer": signature(groups.options), "schedule": signature(curves.options)}

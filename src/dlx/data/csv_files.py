@@ -15,7 +15,7 @@ from dlx.processors.cells import Cells, read_cells
 from dlx.processors.csv_header import finds_header, sample, separator_hint
 from dlx.processors.rows import Fault, Row, check
 from dlx.processors.table_inputs import quoted
-from dlx.signatures import ExistingPath
+from dlx.types import ExistingPath
 
 
 class _FileOrFraction(ExistingPath):

@@ -32,7 +32,7 @@ from dlx.processors.scaling import Scaling
 from dlx.processors.table import TableProcessor, as_table
 from dlx.processors.targets import ClassTarget, NumberTarget, Target
 from dlx.registry import sources
-from dlx.signatures import DataPath
+from dlx.types import DataPath
 
 MISSING = ["", "?", "NA", "N/A", "NaN", "nan", "NULL", "null"]
 SPLITS = frozenset(("train", "val", "test"))

@@ -18,7 +18,7 @@ from dlx.errors import Misfit, unknown
 from dlx.processors.image_decoding import MAX_PIXELS, Resize
 from dlx.processors.rows import read_file
 from dlx.registry import sources
-from dlx.signatures import DataPath
+from dlx.types import DataPath
 
 
 @sources("image_csv")

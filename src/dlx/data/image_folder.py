@@ -15,7 +15,7 @@ from dlx.data.image_store import Cache
 from dlx.data.splits import Fraction
 from dlx.processors.image_decoding import ENDINGS, MAX_PIXELS, Resize
 from dlx.registry import sources
-from dlx.signatures import DataPath
+from dlx.types import DataPath
 
 EXTENSIONS = list(ENDINGS)
 

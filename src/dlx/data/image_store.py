@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 from dlx import files
 from dlx.errors import Fault, Misfit, Path
-from dlx.signatures import AnyPath
+from dlx.types import AnyPath
 
 OWN = "dlx-images"
 TAG = "CACHEDIR.TAG"  # the name and the first line by which backups know a cache (bford.info/cachedir)

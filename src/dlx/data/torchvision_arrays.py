@@ -23,7 +23,7 @@ from dlx.data.image_splits import digest, divide, tell_duplicates
 from dlx.data.splits import Fraction
 from dlx.data.torchvision_common import FRACTION, construct, enter, missing, parts_of, refuse_other_classes
 from dlx.processors.image_decoding import Decoding
-from dlx.signatures import Download, SomePath
+from dlx.types import Download, SomePath
 
 Arrays = tuple[np.ndarray, np.ndarray]  # uint8 images (N, H, W) or (N, H, W, C), and labels (N,)
 

@@ -18,7 +18,7 @@ from dlx.data.image_store import Cache
 from dlx.data.splits import Fraction
 from dlx.data.torchvision_common import FRACTION, construct, enter, missing, parts_of, refuse_other_classes
 from dlx.processors.image_decoding import MAX_PIXELS, Resize
-from dlx.signatures import Download, SomePath
+from dlx.types import Download, SomePath
 
 # Title, torchvision's names of its splits by ours, the folder it keeps, what it is.
 FILES: dict[str, tuple[str, dict[str, str], str, str]] = {

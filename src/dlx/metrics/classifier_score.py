@@ -13,7 +13,7 @@ from dlx.errors import Misfit
 from dlx.metrics.image_features import Trained, network
 from dlx.metrics.image_sets import Training, restored, sample
 from dlx.registry import metrics
-from dlx.signatures import SomePath
+from dlx.types import SomePath
 
 MISSED = 0.1  # a class that gets less than this part of its share among the real images is not covered
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from dlx.errors import Misfit
 from dlx.metrics import inception as published
 from dlx.metrics.image_sets import Comparison, Training
-from dlx.signatures import SomePath
+from dlx.types import SomePath
 
 Trained = Callable[[str], Any]  # the fact `trained`
 
