@@ -32,7 +32,7 @@ ALLOWED = {
     "run": {"checkpoint", "machine", "errors"},
     "device": {"errors", "machine"},
     "snapshot": {"errors"},
-    "plots": set(),
+    "plots": {"errors"},
     "pictures": set(),
     "waiting": {"core"},
     "ema": set(),

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlx import spec
 from dlx.commands.listing import GIVEN
-from dlx.errors import UsageError, meant, nearest
+from dlx.errors import UsageError, meant, nearest, one_line
 
 
 def show(what: str, overrides: list[str]) -> str:
@@ -82,7 +82,7 @@ def show_run(path: Path) -> str:
         lines += ["", *_columns(_thin(evaluated, 12))]
         from dlx.plots import curves
 
-        figure = curves(rows)
+        figure = curves(rows, best)
         if figure is not None:
             (path / "plots").mkdir(exist_ok=True)
             figure.savefig(path / "plots" / "curves.png")
@@ -98,7 +98,7 @@ def _thin(rows: list[Any], most: int) -> list[Any]:
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:
     names = [n for n in dict.fromkeys(key for row in rows for key in row) if n not in ("seconds", "train/waiting")]
-    cells = [names] + [[_cell(row.get(name)) for name in names] for row in rows]
+    cells = [[one_line(name) for name in names]] + [[_cell(row.get(name)) for name in names] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in cells]
 

@@ -179,7 +179,7 @@ class Session:
 
         try:
             films(self.run_directory.path / "plots")
-            figure = curves(self.run_directory.read_metrics())
+            figure = curves(self.run_directory.read_metrics(), self.trainer.best)
             if figure is not None:
                 self.trainer.tell("picture", self.trainer.step, "curves", figure)
         except Exception as error:
