@@ -43,7 +43,7 @@ ALLOWED = {
     "run": {"checkpoint", "locating", "machine", "naming", "records", "errors"},
     "device": {"errors", "machine"},
     "snapshot": {"errors"},
-    "plots": set(),
+    "plots": {"errors"},
     "pictures": set(),
     "waiting": {"core"},
     "ema": set(),

@@ -1,5 +1,6 @@
 """What is typed and what is read: rows that look like options, control characters, help within 80 columns."""
 
+import io
 import json
 import logging
 import os
@@ -138,6 +139,18 @@ def test_the_status_of_a_run_is_shown_escaped(dlx):
     _, out, _ = dlx("show", "one")
     assert ESCAPED in out
     assert "\x1b" not in out
+
+
+def test_data_for_machines_come_out_byte_for_byte(monkeypatch):
+    from dlx.commands import predict
+
+    monkeypatch.setattr(predict, "predict", lambda *given, **more: iter([{"label": EVIL, "file": "\udcff.png"}]))
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="utf-8"))
+    monkeypatch.setattr(sys, "argv", ["dlx", "predict", "RUN", "1,2"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert raw.getvalue() == f"label,file\n{EVIL},".encode() + b"\xff.png\n"
 
 
 def test_what_components_say_is_escaped(capsys, monkeypatch):

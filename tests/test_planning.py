@@ -51,3 +51,20 @@ def test_a_metric_without_its_required_choice_is_one_fault_beside_those_of_the_o
 def test_parts_are_held_against_those_of_the_task(section, message):
     with pytest.raises(SpecError, match=message):
         build.prepare(spec.parse(TEXT + section + "\n", "x.yaml"))
+
+
+def test_mismatches_are_told_together_with_the_faults_of_other_components(tmp_path):
+    from dlx import build
+
+    file = tmp_path / "x.yaml"
+    file.write_text(
+        "task: classification\ndata: iris\nmodel:\n  name: sequential\n  layers: [dense: 64]\n"
+        "optimizer: {name: adam, lrr: 1}\nmetrics: [accuracy, rmse, f2]\nepochs: 1\n"
+    )
+    with pytest.raises(SpecError) as told:
+        build.prepare(spec.load(file))
+    message = str(told.value)
+    assert "model.layers[0].dense: gives 64 values, but the data has 3 classes" in message
+    assert "optimizer.lrr: unknown key; did you mean 'lr'?" in message
+    assert "metrics[1]: 'rmse' reads 'value'" in message
+    assert "metrics[2]: 'f2': unknown metric" in message

@@ -203,3 +203,48 @@ def test_an_unknown_name_does_not_list_a_hundred():
 def test_a_plugin_s_own_fault_names_the_line_of_its_file():
     text = textwrap.dedent(MODEL.format(parameters="num_features: int, num_classes: int")).replace('"mine"', '"mlp"')
     assert "ValueError: model 'mlp' is already registered (" + f"{Path.cwd()}/mine.py:6)" in refusal(text)
+
+
+# A plugin file.
+
+PLUGIN_FILE = '''
+from torch import nn
+from dlx.registry import models
+
+@models("{name}")
+class Model(nn.Linear):
+    """A linear map."""
+
+    def __init__(self, num_features: int, num_classes: int, *, scale: float = 1.0):
+        super().__init__(num_features, num_classes)
+'''
+
+
+def test_a_plugin_file_adds_a_component(tmp_path):
+    (tmp_path / "mine.py").write_text(PLUGIN_FILE.format(name="my_linear"))
+    registry.load_plugin(str(tmp_path / "mine.py"))
+    assert registry.models.summary("my_linear") == "A linear map."
+    assert list(registry.models.signatures["my_linear"].choices) == ["scale"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (PLUGIN_FILE.format(name="mlp"), "ValueError: model 'mlp' is already registered ("),
+        ("def f(:\n", "SyntaxError: "),
+        ("import no_such_module_anywhere\n", "ModuleNotFoundError: No module named 'no_such_module_anywhere' ("),
+        ("\n1 / 0\n", "ZeroDivisionError: division by zero ({file}:2)"),
+    ],
+)
+def test_a_plugin_that_fails_is_told_in_one_message(tmp_path, text, message):
+    file = tmp_path / "broken.py"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        registry.load_plugin(str(file))
+    assert str(caught.value).startswith(f"--plugin {file}: {message.format(file=file)}")
+
+
+@pytest.mark.parametrize("name", ["none.py", "none.txt", "."])
+def test_a_plugin_that_is_no_python_file_is_told(tmp_path, name):
+    with pytest.raises(UsageError, match="--plugin: no Python file"):
+        registry.load_plugin(str(tmp_path / name))

@@ -1,4 +1,3 @@
-import contextlib
 import inspect
 import itertools
 import re
@@ -12,7 +11,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from typing_extensions import TypedDict
 
 from dlx import registry
-from dlx.errors import FOREIGN, Fault, Misfit, UsageError, nearest, unknown
+from dlx.errors import FOREIGN, Fault, Misfit, nearest, unknown
 from dlx.registry import REGISTRIES, Registry
 from dlx.signatures import REQUIRED, check, check_value, describe, signature
 from dlx.types import DataPath
@@ -241,61 +240,6 @@ def test_nearest(word, choices, found):
 def test_unknown_lists_all_where_none_is_near():
     assert unknown("key", "zzz", ["lr", "eps"]) == "unknown key; there is lr, eps"
     assert unknown("key", "zzz", []) == "unknown key; none is taken here"
-
-
-# Plugins.
-
-PLUGIN = '''
-from torch import nn
-from dlx.registry import models
-
-@models("{name}")
-class Model(nn.Linear):
-    """A linear map."""
-
-    def __init__(self, num_features: int, num_classes: int, *, scale: float = 1.0):
-        super().__init__(num_features, num_classes)
-'''
-
-
-@pytest.fixture
-def forgotten():
-    with contextlib.ExitStack() as stack:
-        for known in REGISTRIES.values():
-            stack.enter_context(known.scratch())
-        yield
-
-
-@pytest.mark.usefixtures("forgotten")
-def test_a_plugin_file_adds_a_component(tmp_path):
-    (tmp_path / "mine.py").write_text(PLUGIN.format(name="my_linear"))
-    registry.load_plugin(str(tmp_path / "mine.py"))
-    assert registry.models.summary("my_linear") == "A linear map."
-    assert list(registry.models.signatures["my_linear"].choices) == ["scale"]
-
-
-@pytest.mark.usefixtures("forgotten")
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (PLUGIN.format(name="mlp"), "ValueError: model 'mlp' is already registered ("),
-        ("def f(:\n", "SyntaxError: "),
-        ("import no_such_module_anywhere\n", "ModuleNotFoundError: No module named 'no_such_module_anywhere' ("),
-        ("\n1 / 0\n", "ZeroDivisionError: division by zero ({file}:2)"),
-    ],
-)
-def test_a_plugin_that_fails_is_told_in_one_message(tmp_path, text, message):
-    file = tmp_path / "broken.py"
-    file.write_text(text)
-    with pytest.raises(UsageError) as caught:
-        registry.load_plugin(str(file))
-    assert str(caught.value).startswith(f"--plugin {file}: {message.format(file=file)}")
-
-
-@pytest.mark.parametrize("name", ["none.py", "none.txt", "."])
-def test_a_plugin_that_is_no_python_file_is_told(tmp_path, name):
-    with pytest.raises(UsageError, match="--plugin: no Python file"):
-        registry.load_plugin(str(tmp_path / name))
 
 
 # Contracts: every registered component, with no new test for a new one.

@@ -286,20 +286,3 @@ def test_a_file_that_extends_itself_is_refused(write):
 def test_a_base_that_cannot_be_read_is_told_where_it_is_named(write, value, message):
     write(x=f"{BASE}extends: {value}\n", broken="a: [1", list="- a\n")
     assert load_refusal().removeprefix("x.yaml:11:1 extends: ") == message
-
-
-def test_mismatches_are_told_together_with_the_faults_of_other_components(tmp_path):
-    from dlx import build
-
-    file = tmp_path / "x.yaml"
-    file.write_text(
-        "task: classification\ndata: iris\nmodel:\n  name: sequential\n  layers: [dense: 64]\n"
-        "optimizer: {name: adam, lrr: 1}\nmetrics: [accuracy, rmse, f2]\nepochs: 1\n"
-    )
-    with pytest.raises(SpecError) as told:
-        build.prepare(spec.load(file))
-    message = str(told.value)
-    assert "model.layers[0].dense: gives 64 values, but the data has 3 classes" in message
-    assert "optimizer.lrr: unknown key; did you mean 'lr'?" in message
-    assert "metrics[1]: 'rmse' reads 'value'" in message
-    assert "metrics[2]: 'f2': unknown metric" in message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import typer
 
 from dlx import __version__
 from dlx.commands.rows import Rows
-from dlx.errors import DlxError, Interrupted, UsageError, brief, printable, shown
+from dlx.errors import DlxError, Interrupted, UsageError, brief, one_line, printable, shown
 from dlx.spec import Typed
 
 app = typer.Typer(
@@ -52,8 +53,10 @@ def _say(text: str, err: bool = False) -> None:
 
 
 def _give(data: str) -> None:
-    """Write data for machines, byte for byte."""
-    typer.echo(data)
+    """Write data for machines, byte for byte: typer's own echo would drop colours from names."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are not UTF-8 come out as they are
+    print(data, flush=True)
 
 
 class _Escaping(logging.Formatter):
@@ -117,7 +120,7 @@ def train(
     if as_json:
         _give(json.dumps(result))
         return
-    numbers = "  ".join(f"{k} {brief(v, 4)}" for k, v in result.items() if k.startswith("val/"))
+    numbers = "  ".join(f"{one_line(k)} {brief(v, 4)}" for k, v in result.items() if k.startswith("val/") and k.count("/") == 1)
     if result["best"]:
         _say(f"best at step {result['best']['step']}: {numbers}", err=True)
     _say(result["run"])

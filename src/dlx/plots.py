@@ -3,17 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from dlx.errors import one_line
 
 COLOURS = {"train": "#8a8f98", "val": "#2f6fed", "test": "#d9480f"}
 
 
-def curves(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """Draw every number of metrics.jsonl over the epochs, or the steps, one panel a name; None without numbers."""
+# Fonts that have what matplotlib's own lacks; those that are installed are asked in this order.
+FALLBACKS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans", "Arial Unicode MS", "PingFang SC",
+    "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic", "WenQuanYi Zen Hei", "Noto Sans Arabic", "Noto Sans Devanagari",
+    "Noto Emoji", "Segoe UI Symbol",
+)  # fmt: skip
+BEST = "#2b8a3e"
+
+
+@cache
+def _fonts() -> tuple[list[str], frozenset[int]]:
+    """List the families that names are drawn with, and the characters they have between them."""
+    installed = {font.name: font.fname for font in font_manager.fontManager.ttflist if font.style == "normal"}
+    families = [name for name in ("DejaVu Sans", *FALLBACKS) if name in installed]
+    return families, frozenset(c for name in families for c in font_manager.get_font(installed[name]).get_charmap())
+
+
+def worded(text: str, most: int = 40) -> str:
+    """Make a name of the user's fit to be drawn: on one line, cut where it is long, and escaped where no font has a glyph."""
+    drawn = _fonts()[1]
+    whole = (c if ord(c) in drawn else c.encode("unicode_escape").decode() for c in one_line(text[: most + 1]))
+    return short("".join(whole), most)
+
+
+def _looks(**more: Any) -> dict[str, Any]:
+    """Give the properties of a text that holds a name of the user's: `$` is no mathematics."""
+    return {"parse_math": False, "fontfamily": _fonts()[0], **more}
+
+
+def curves(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None = None) -> Figure | None:
+    """Draw every number of metrics.jsonl over the epochs, or the steps, one panel a name; None without numbers.
+
+    `best` is the best evaluation, {"step", "name", "value"}, whose place is marked.
+    """
     names = list(dict.fromkeys(key for row in rows for key in row if "/" in key and key != "train/waiting"))
     panels = list(dict.fromkeys(name.partition("/")[2] for name in names))
     if not panels:
@@ -22,15 +58,14 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.2 * lines), layout="constrained")
+    at = [row[axis_name] for row in rows if best and row["step"] == best["step"]]
     for place, panel in enumerate(panels, 1):
         axes = figure.add_subplot(lines, columns, place)
-        for name in names:
-            phase, _, rest = name.partition("/")
-            points = [(row[axis_name], row[name]) for row in rows if row.get(name) is not None]
-            if rest == panel and points:
-                mark = "." if len(points) < 3 else None
-                axes.plot(*zip(*points, strict=True), label=phase, color=COLOURS.get(phase), marker=mark, linewidth=1.5)
-        axes.set_title(panel, fontsize=10)
+        for name in (name for name in names if name.partition("/")[2] == panel):
+            _curve(axes, name.partition("/")[0], [(row[axis_name], row[name]) for row in rows if row.get(name) is not None])
+        if best and at:
+            _mark(axes, at[0], best["value"] if best["name"] == panel else None)
+        axes.set_title(worded(panel), **_looks(fontsize=10))
         axes.set_xlabel(axis_name)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -38,11 +73,26 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> Figure | None:
     return figure
 
 
+def _curve(axes: Any, phase: str, points: Sequence[tuple[float, float]]) -> None:
+    if points:
+        mark = "." if len(points) < 3 else None
+        axes.plot(*zip(*points, strict=True), label=phase, color=COLOURS.get(phase), marker=mark, linewidth=1.5)
+
+
+def _mark(axes: Any, place: float, value: float | None) -> None:
+    """Mark the best evaluation by a line, and by a point where its number chose it."""
+    axes.axvline(place, color=BEST, linewidth=1, linestyle=":", label="best")
+    if value is not None:
+        axes.plot([place], [value], color=BEST, marker="o", markersize=5, linestyle="none")
+
+
 def matrix(counts: np.ndarray, names: Sequence[str]) -> Figure:
     """Draw a confusion matrix: shares of each true class as colour, counts as figures while they fit."""
     size = len(names)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = min(3.2 + 0.45 * size, 14)
+    labels = [worded(name, 24) for name in names]
+    longest = max(map(len, labels))
+    side = min(3.2 + 0.45 * size, 14) + 0.07 * (longest if size <= 30 else 0)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -50,13 +100,9 @@ def matrix(counts: np.ndarray, names: Sequence[str]) -> Figure:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if size <= 30:
-        axes.set_xticks(
-            range(size),
-            names,
-            rotation=45 if max(map(len, names)) > 3 else 0,
-            ha="right" if max(map(len, names)) > 3 else "center",
-        )
-        axes.set_yticks(range(size), names)
+        looks = {"rotation": 45, "ha": "right"} if longest > 3 else {"rotation": 0, "ha": "center"}
+        axes.set_xticks(range(size), labels, **_looks(**looks))
+        axes.set_yticks(range(size), labels, **_looks())
         for row, column in np.argwhere(counts > 0):
             tone = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=tone, fontsize=8)
@@ -105,9 +151,9 @@ def gallery(images: np.ndarray, titles: Sequence[tuple[str, str]], columns: int 
         axes = figure.add_subplot(lines, columns, place)
         axes.imshow(image)
         axes.set_axis_off()
-        looks: dict[str, Any] = {"fontsize": 8, "parse_math": False}
-        axes.set_title(true, loc="left", pad=14, color="#2b8a3e", **looks)
-        axes.annotate(taken, (0, 1), (0, 3), "axes fraction", "offset points", color="#c92a2a", **looks)
+        looks = _looks(fontsize=8)
+        axes.set_title(worded(true, 26), loc="left", pad=14, color="#2b8a3e", **looks)
+        axes.annotate(worded(taken, 26), (0, 1), (0, 3), "axes fraction", "offset points", color="#c92a2a", **looks)
     return figure
 
 
@@ -124,7 +170,7 @@ def explained(image: np.ndarray, heat: np.ndarray, title: str) -> Figure:
     left.imshow(image)
     right.imshow(image.mean(-1), cmap="gray", vmin=0, vmax=1)
     right.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * heat)
-    right.set_title(short(title, 40), fontsize=10, parse_math=False)
+    right.set_title(worded(title), **_looks(fontsize=10))
     for axes in (left, right):
         axes.set_axis_off()
     return figure

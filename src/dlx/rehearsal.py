@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from dlx.core import Batch, Source, Task, to_device
+from dlx.core import Batch, Schedule, Source, Task, to_device
 from dlx.device import Device
 from dlx.errors import DlxError, Misfit, nearest
 from dlx.evaluator import Evaluation
@@ -56,6 +56,20 @@ def _tell_undefined(found: Evaluation, name: str) -> None:
         remedy = "let another number choose by trainer.monitor, such as loss, or give another validation split"
         raise Misfit(f"{told}: {reason}; {remedy}", ("metrics", found.givers[name]))
     log.warning("%s before training; where it stays so, training ends at the first evaluation", told)
+
+
+def raised(
+    left: Mapping[str, float], schedules: Mapping[str, Schedule], rates: Mapping[str, Sequence[float]], step: int, total: int
+) -> Iterator[str]:
+    """Tell of each part whose learning rate goes up because the run was made longer after it was left at `step`.
+
+    `left` holds the schedules' factors of the last step, `rates` the learning rates that they multiply.
+    """
+    for part, before in left.items() if 0 < step < total else ():
+        now = schedules[part].factor(step - 1)
+        if now > before * 1.001:  # beyond rounding
+            of, pair = f" of the {part}" if part else "", [f"{factor * rates[part][0]:.3g}" for factor in (before, now)]
+            yield f"the schedule is stretched to {total:,} steps: the learning rate{of} goes up again, from {' to '.join(pair)}"
 
 
 def small_batches(task: Task, source: Source, sizes: Iterable[int], device: Device, seed: int) -> None:

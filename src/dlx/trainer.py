@@ -68,6 +68,7 @@ class Trainer:
         self.waiting = Waiting(min(SPAN, self.steps_per_epoch or SPAN))
         self.base_lr = {part: [g["lr"] for g in o.param_groups] for part, o in optimizers.items()}
         self.factor = dict.fromkeys(optimizers, 1.0)
+        self.left_factors: dict[str, float] = {}  # of the last step before a resume
         self.monitor, self.higher_is_better = monitor, True
         self.loggers: Sequence[Logger] = ()
         self.take: Callable[[Trainer], Any] = lambda trainer: None  # the state as it is now, to be saved
@@ -90,6 +91,7 @@ class Trainer:
         self.task.train()
         begun, before, next_pulse = time.perf_counter(), self.seconds, 0.0
         self.finished_early = bool(self.early_stopping and self.waited >= self.early_stopping)
+        self.tell_of_resuming()
         for group in () if self.finished_early else self.groups():
             self.set_learning_rates()
             self.descend(group)
@@ -104,6 +106,14 @@ class Trainer:
                 break
         self.finish()
 
+    def tell_of_resuming(self) -> None:
+        """Say what a resumed run may do that is not expected: nothing at all, or a jump of the learning rate."""
+        if self.finished_early and self.step < self.total_steps:
+            why = f"it had stopped early, since there was no better {self.monitor} in {self.waited} evaluations"
+            self.tell("message", f"step {self.step}: {why}; a larger trainer.early_stopping, or null, lets it go on")
+        for told in rehearsal.raised(self.left_factors, self.schedules, self.base_lr, self.step, self.total_steps):
+            self.tell("message", f"step {self.step}: {told}")
+
     def groups(self) -> Iterator[list[Batch]]:
         """Yield the micro-batches of every step left; no step reaches over the end of an epoch."""
         while self.step < self.total_steps:
@@ -117,8 +127,7 @@ class Trainer:
 
     def enter_epoch(self, step: int) -> None:
         """Tell the model which epoch a step belongs to: it may thaw at one."""
-        enter: Any = getattr(self.task.model, "enter_epoch", None)
-        if self.steps_per_epoch and enter:
+        if self.steps_per_epoch and (enter := getattr(self.task.model, "enter_epoch", None)):
             enter(step // self.steps_per_epoch)
 
     def descend(self, group: list[Batch]) -> None:
@@ -207,8 +216,8 @@ class Trainer:
         if split == "val":
             self.monitor, self.higher_is_better = rehearsal.monitored(self.validate, self.monitor)
         elif self.monitor or self.early_stopping:
-            key = "monitor" if self.monitor else "early_stopping"
-            raise Misfit("needs a validation split, and the data has none", ("trainer", key))
+            place = ("trainer", "monitor" if self.monitor else "early_stopping")
+            raise Misfit("needs a validation split, and the data has none", place)
         self.rehearse_small_batches()
         self.rehearsed = True
 
@@ -280,6 +289,7 @@ class Trainer:
             "monitor": self.monitor,
             "source": self.source.state_dict(),
             "schedules": {part: schedule.state_dict() for part, schedule in self.schedules.items()},
+            "factors": self.factor,
             "average_updates": self.average.updates if self.average else 0,
         }
 
@@ -288,6 +298,7 @@ class Trainer:
         self.step = self.saved_step = state["step"]
         self.seconds, self.waited, self.best = state["seconds"], state["waited"], state["best"]
         self.totals = {name: list(total) for name, total in state["totals"].items()}
+        self.left_factors = dict(state.get("factors", {}))  # absent in checkpoints of older versions
         self.source.load_state_dict(state["source"])
         for part, schedule in self.schedules.items():
             schedule.load_state_dict(state["schedules"][part])

@@ -10,7 +10,7 @@ from typing import Any
 
 from dlx import files
 from dlx.commands.loading import load
-from dlx.errors import UsageError, brief
+from dlx.errors import UsageError, brief, one_line
 from dlx.failures import optional
 from dlx.locating import run_of
 
@@ -98,6 +98,7 @@ def render(result: dict[str, Any], as_json: bool) -> str:
     """Write a result as one JSON object or as lines."""
     if as_json:
         return json.dumps(result)
+    result = {one_line(key): value for key, value in result.items()}  # names of classes stay within their line
     split = result["split"]
     numbers = {key.partition("/")[2]: value for key, value in result.items() if key.startswith(f"{split}/")}
     names = [name for name in numbers if "/" not in name]

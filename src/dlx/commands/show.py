@@ -10,7 +10,7 @@ from typing import Any
 
 from dlx import files, spec
 from dlx.commands.listing import GIVEN
-from dlx.errors import DlxError, UsageError, brief, meant, nearest
+from dlx.errors import DlxError, UsageError, brief, meant, nearest, one_line
 
 log = logging.getLogger("dlx")
 
@@ -85,7 +85,7 @@ def show_run(path: Path) -> str:
     evaluated = [row for row in rows if any(key.startswith("val/") for key in row)] or rows
     if evaluated:
         lines += ["", *_columns(_thin(evaluated, 12))]
-        lines += _draw(path, rows)
+        lines += _draw(path, rows, best)
     if columns := _inputs(path):
         lines += ["", *columns]
     return "\n".join(lines)
@@ -110,7 +110,7 @@ def _inputs(path: Path) -> list[str]:
         return []
 
 
-def _draw(path: Path, rows: list[dict[str, Any]]) -> list[str]:
+def _draw(path: Path, rows: list[dict[str, Any]], best: dict[str, Any] | None) -> list[str]:
     """Draw the curves into the run's plots, where they can be written, and say where."""
     from dlx.failures import optional
 
@@ -118,7 +118,7 @@ def _draw(path: Path, rows: list[dict[str, Any]]) -> list[str]:
     with optional(str(file)):
         from dlx.plots import curves
 
-        if (figure := curves(rows)) is not None:
+        if (figure := curves(rows, best)) is not None:
             files.make_folder(file.parent)
             files.save_picture(figure, file)
             return ["", f"wrote {file}"]
@@ -133,7 +133,7 @@ def _thin(rows: list[Any], most: int) -> list[Any]:
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:
     names = [n for n in dict.fromkeys(key for row in rows for key in row) if n not in ("seconds", "train/waiting")]
-    cells = [names] + [[_cell(row.get(name)) for name in names] for row in rows]
+    cells = [[one_line(name) for name in names]] + [[_cell(row.get(name)) for name in names] for row in rows]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in cells]
 

@@ -234,7 +234,7 @@ class Session:
             from dlx.plots import curves
 
             films(self.run_directory.folder("plots"))
-            figure = curves(self.run_directory.read_metrics())
+            figure = curves(self.run_directory.read_metrics(), self.trainer.best)
             if figure is not None:
                 self.trainer.tell("picture", self.trainer.step, "curves", figure)
         except Exception as error:

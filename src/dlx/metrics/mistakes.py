@@ -50,9 +50,9 @@ class Mistakes(Metric):
     def pictures(self) -> Mapping[str, Picture]:
         if not self.kept or not len(self.kept["label"]):
             return {}
-        from dlx.plots import gallery, pixels, short
+        from dlx.plots import gallery, pixels, worded
 
         rows = zip(*(self.kept[word].tolist() for word in ("target", "label", "confidence")), strict=True)
-        names = [short(name, 20) for name in self.class_names]
+        names = [worded(name, 20) for name in self.class_names]
         titles = [(f"true: {names[t]}", f"{names[p]} {c:.2f}") for t, p, c in rows]
         return {"mistakes": gallery(pixels(self.kept["input"].numpy(), self.mean, self.std), titles)}
