@@ -53,9 +53,12 @@ def read(path: str | os.PathLike, most: int) -> bytes:
     Neither a pipe nor a device is ever waited for.
     """
     with opened(path) as file:
-        if os.fstat(file.fileno()).st_size > most:  # a sparse file claims more than it holds
+        size = os.fstat(file.fileno()).st_size
+        if size > most:  # a sparse file claims more than it holds
             raise too_large(path, most)
-        content = file.read(most + 1)
+        content = file.read(size + 1)  # Python asks for the memory of all that it might read: not for `most`
+        while len(content) <= most and (more := file.read(1 << 16)):  # of the system's own files the size is not known
+            content += more
     if len(content) > most:
         raise too_large(path, most)
     return content
