@@ -1,5 +1,6 @@
 import os
 import stat
+import tracemalloc
 
 import pytest
 
@@ -69,6 +70,19 @@ def test_reading_is_bounded_and_waits_for_nothing(tmp_path):
             files.read(strange, 10)
     with pytest.raises(OSError, match=r"regular file|directory"):
         files.read(tmp_path, 10)
+
+
+def test_reading_takes_memory_for_what_is_there_and_not_for_what_might_be(tmp_path):
+    (tmp_path / "small").write_bytes(b"12345")
+    tracemalloc.start()
+    try:
+        assert files.read(tmp_path / "small", 1 << 28) == b"12345"
+        assert files.read("/proc/self/status", 1 << 28).startswith(b"Name:")  # whose size is said to be 0
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(OSError, match="larger than 4 bytes"):
+        files.read("/proc/self/status", 4)
 
 
 def test_a_folder_is_made_or_found_but_no_link(tmp_path):

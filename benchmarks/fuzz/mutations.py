@@ -22,7 +22,7 @@ NUMBERS = [
     b"1e-320",
 ]
 WIDE = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF]
-SECRET = "../neighbour/secret"  # a file that nothing may open
+SECRET = "../../neighbour/secret"  # a file that nothing may open
 VALUES: list[Any] = [
     None, True, False, -1, 0, 1, 3, 2**31, 2**63, 10**30, 1e308, -0.0, float("nan"), float("inf"), "", "a", "\0", "\ud800",
     "\x1b[31m", SECRET, "x" * 5000, [], {}, [None], [[]], [0] * 1000, {"": 0}, {"name": "mlp"}, {"name": []}, "csv", "table",

@@ -40,6 +40,7 @@ class Trial:
         self.scratch, self.current = work / "scratch", work / "current"
         self.reader: Reader = getattr(importlib.import_module(f"fuzz.{module}"), kind)(seeds)
         self.name, self.seed, self.seconds, self.kinds = name, seed, seconds, set[str]()
+        self.count = 0
         self.see_good()
         self.watch = Watch([self.scratch, work / "home"], work / "neighbour" / "secret")
         bound_memory(MEMORY)
@@ -47,19 +48,21 @@ class Trial:
     def see_good(self) -> None:
         """See that the good inputs are read: changes of what is refused anyway would find nothing."""
         for case in self.reader.seeds:
-            self.clear()
-            if wrong := self.reader.read(case, self.scratch):
+            if wrong := self.reader.read(case, self.fresh()):
                 raise SystemExit(f"a good input {case.name}: {wrong}")
 
-    def clear(self) -> None:
-        """Empty the scratch folder, also of folders that an input made unreadable."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir(exist_ok=True)
+    def fresh(self) -> Path:
+        """Make an empty folder; a name is never used twice, for threads may still write into the one before."""
+        shutil.rmtree(self.scratch / str(self.count), ignore_errors=True)
+        self.count += 1
+        made = self.scratch / str(self.count)
+        made.mkdir(parents=True)
+        return made
 
     def wrong(self, case: Case) -> str:
         """Try an input, and say what is wrong with what comes of it."""
-        self.clear()
-        return attempt(lambda: self.reader.read(case, self.scratch), self.watch, self.seconds) or ""
+        scratch = self.fresh()
+        return attempt(lambda: self.reader.read(case, scratch), self.watch, self.seconds) or ""
 
     def input(self, number: int) -> dict[str, Any] | None:
         """Try an input by its number; give what is found, cut down, unless its kind was found before."""

@@ -56,10 +56,9 @@ def read(path: str | os.PathLike, most: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > most:  # a sparse file claims more than it holds
             raise too_large(path, most)
-        content = file.read(size + 1)  # no more room is taken than that
-        while len(content) > size and len(content) <= most:  # one that grows meanwhile
-            size = len(content)
-            content += file.read(min(size, most - size) + 1)
+        content = file.read(size + 1)  # Python asks for the memory of all that it might read: not for `most`
+        while len(content) <= most and (more := file.read(1 << 16)):  # of the system's own files the size is not known
+            content += more
     if len(content) > most:
         raise too_large(path, most)
     return content
