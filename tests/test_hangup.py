@@ -1,5 +1,6 @@
 """A terminal that is closed over a training: the last step is saved, and what would be written to it is let go of."""
 
+import contextlib
 import json
 import os
 import pty
@@ -12,8 +13,20 @@ import pytest
 from training import IRIS
 
 
-def begun(run):
-    return (run / "metrics.jsonl").exists() and (run / "metrics.jsonl").stat().st_size > 2000
+def metrics(run):
+    return (run / "metrics.jsonl").stat().st_size if (run / "metrics.jsonl").exists() else 0
+
+
+def wait_for(child, true, terminal=None):
+    """Wait until something holds, while the child lives and its terminal takes what it writes; not for ever."""
+    for _ in range(6000):
+        if true():
+            return
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        with contextlib.suppress(OSError):
+            os.read(terminal, 2**16) if terminal is not None else None
+        time.sleep(0.02)
+    raise AssertionError("it did not come to that")
 
 
 @pytest.mark.parametrize("nohup", [False, True])
@@ -30,21 +43,11 @@ def test_a_closed_terminal_stops_training_with_a_checkpoint_unless_nohup_asks_ot
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         os.execv(command[0], command)
     os.set_blocking(terminal, False)
-    latest = time.monotonic() + 120  # against hanging
-    while not begun(run):
-        assert os.waitpid(child, os.WNOHANG) == (0, 0)
-        assert time.monotonic() < latest
-        try:
-            os.read(terminal, 2**16)  # else its lines would fill the terminal
-        except OSError:
-            time.sleep(0.02)
+    wait_for(child, lambda: metrics(run) > 2000, terminal)
     os.close(terminal)
     if nohup:
-        size = (run / "metrics.jsonl").stat().st_size
-        while (run / "metrics.jsonl").stat().st_size < size + 2000:  # it goes on
-            assert os.waitpid(child, os.WNOHANG) == (0, 0)
-            assert time.monotonic() < latest
-            time.sleep(0.02)
+        size = metrics(run)
+        wait_for(child, lambda: metrics(run) > size + 2000)  # it goes on
         os.kill(child, signal.SIGTERM)
     number = signal.SIGTERM if nohup else signal.SIGHUP
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + number
