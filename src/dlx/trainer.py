@@ -243,16 +243,13 @@ class Trainer:
         means = {f"train/{name}": total / items for name, (total, items) in self.totals.items() if items}
         rates = {f"train/lr{'/' * bool(part)}{part}": o.param_groups[0]["lr"] for part, o in self.optimizers.items()}
         self.totals = {}
-        numbers = {**self.position(), **means, "train/waiting": self.waiting.share(), **rates, **scalars}
+        epoch = {"epoch": round(self.step / self.steps_per_epoch, 4)} if self.steps_per_epoch else {}
+        now = {**epoch, "seconds": round(self.seconds, 3)}
+        numbers = {**now, **means, "train/waiting": self.waiting.share(), **rates, **scalars}
         self.tell("log", self.step, numbers)
         if advice := self.waiting.advice():
             self.tell("message", f"step {self.step}: {advice}")
         return numbers
-
-    def position(self) -> dict[str, float]:
-        """Say how far training is: epochs where there are any, and seconds."""
-        epoch = {"epoch": round(self.step / self.steps_per_epoch, 4)} if self.steps_per_epoch else {}
-        return {**epoch, "seconds": round(self.seconds, 3)}
 
     def write(self) -> None:
         """Save this very step, and the best one where it waits for that."""
