@@ -13,11 +13,19 @@ from torch import Tensor
 from dlx.core import Batch, Schedule, Source, Task, to_device
 from dlx.device import Device
 from dlx.errors import DlxError, Misfit, nearest
-from dlx.evaluator import Evaluation
+from dlx.evaluator import Evaluation, evaluating
 
 FEW = 4  # samples of a batch up to which its size alone may make training fail
 
 log = logging.getLogger("dlx")
+
+
+def verify(task: Task, source: Source, device: Device, seed: int) -> None:
+    """Let the task look at the first batch of an evaluation, and refuse it."""
+    with evaluating(task, device, seed), device.autocast():
+        batch = next(iter(source.evaluate(task, "val" if "val" in source.splits() else "train")), None)
+        if batch is not None:
+            task.verify(to_device(batch, device.device))
 
 
 def monitored(validate: Callable[[int], Evaluation], monitor: str | None) -> tuple[str, bool]:

@@ -17,7 +17,7 @@ from dlx.core import Batch, Logger, Schedule, Source, Task, to_device
 from dlx.device import Device
 from dlx.ema import MovingAverage
 from dlx.errors import DlxError, Interrupted, Misfit
-from dlx.evaluator import Evaluation, MakeMetrics, evaluate, evaluating
+from dlx.evaluator import Evaluation, MakeMetrics, evaluate
 from dlx.step import NonFinite, Stepper, Totals
 from dlx.waiting import SPAN, Waiting
 
@@ -208,12 +208,8 @@ class Trainer:
 
     def rehearse(self) -> None:
         """Try on few samples what training does: one evaluation batch with every metric, and the smallest training batches."""
-        split = "val" if "val" in self.source.splits() else "train"
-        with evaluating(self.task, self.device, self.seed), self.device.autocast():
-            batch = next(iter(self.source.evaluate(self.task, split)), None)
-            if batch is not None:
-                self.task.verify(to_device(batch, self.device.device))
-        if split == "val":
+        rehearsal.verify(self.task, self.source, self.device, self.seed)
+        if "val" in self.source.splits():
             self.monitor, self.higher_is_better = rehearsal.monitored(self.validate, self.monitor)
         elif self.monitor or self.early_stopping:
             place = ("trainer", "monitor" if self.monitor else "early_stopping")
