@@ -182,8 +182,8 @@ WISHES = {
     "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number", "string_type": "text",
     "bool_type": "true or false", "list_type": "a list", "tuple_type": "a list", "dict_type": "a mapping",
     "none_required": "null", "finite_number": "a finite number", "literal_error": "{expected}",
-    "greater_than": "a number greater than {gt:g}", "greater_than_equal": "a number of at least {ge:g}",
-    "less_than": "a number less than {lt:g}", "less_than_equal": "a number of at most {le:g}",
+    "greater_than": "a number greater than {gt}", "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number less than {lt}", "less_than_equal": "a number of at most {le}",
     "too_short": "at least {min_length} items", "too_long": "at most {max_length} items",
     "string_too_short": "at least {min_length} characters", "string_too_long": "at most {max_length} characters",
 }  # fmt: skip
@@ -208,7 +208,17 @@ def _message(annotation: Any, errors: list[Any], value: Any, steps: Path) -> str
 
 def _wish(error: Any) -> str:
     known = WISHES.get(error["type"])
-    return known.format(**error.get("ctx", {})) if known else error["msg"].replace("Input should be ", "")
+    return (
+        known.format(**{name: _figure(value) for name, value in error.get("ctx", {}).items()})
+        if known
+        else error["msg"].replace("Input should be ", "")
+    )
+
+
+def _figure(value: Any) -> Any:
+    """Write a bound as people do: 0 for 0.0, all digits of a large one."""
+    is_whole = isinstance(value, (int, float)) and value == value // 1
+    return f"{int(value):,}" if is_whole else value
 
 
 def _keys(schema: Any, value: Any, steps: Path) -> list[str]:
@@ -246,11 +256,11 @@ def describe(annotation: Any) -> str:
     )
 
 
-BOUNDS = {"gt": " greater than {:g}", "ge": " of at least {:g}", "lt": " less than {:g}", "le": " of at most {:g}"}
+BOUNDS = {"gt": " greater than {}", "ge": " of at least {}", "lt": " less than {}", "le": " of at most {}"}
 
 
 def _bounds(metadata: Iterable[Any]) -> str:
     """Write the bounds of a number; pydantic's Field keeps them in a list of its own."""
     marks = [inner for m in metadata for inner in (getattr(m, "metadata", None) or [m])]
-    told = [text.format(getattr(m, key)) for m in marks for key, text in BOUNDS.items() if hasattr(m, key)]
+    told = [text.format(_figure(getattr(m, key))) for m in marks for key, text in BOUNDS.items() if hasattr(m, key)]
     return " and".join(told)
