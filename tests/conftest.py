@@ -1,3 +1,4 @@
+import os
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,19 @@ def pytest_terminal_summary(terminalreporter, config):
     """Tell how to repeat the order, which a quiet run leaves out of its head."""
     if seed := config.getoption("randomly_seed", None):
         terminalreporter.write_line(f"shuffled; the same order again: pytest -p randomly --randomly-seed={seed}")
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side, whose threads would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Keep what dlx caches, and its key, out of the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(autouse=True)
