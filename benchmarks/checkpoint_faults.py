@@ -25,7 +25,7 @@ from typing import NamedTuple
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
-from dlx import checkpoint  # noqa: E402
+from dlx.storage import checkpoint  # noqa: E402
 
 OLD = {"model.safetensors": b"old" * 1000, "optimizer.safetensors": b"o" * 5000, "state.json": b'{"step": 1}\n'}
 NEW = {"model.safetensors": b"new" * 1000, "optimizer.safetensors": b"n" * 5000, "state.json": b'{"step": 2}\n'}
@@ -43,7 +43,7 @@ CHILD = """
 import os, sys
 sys.path.insert(0, {source!r})
 from pathlib import Path
-from dlx.checkpoint import point, remove, sweep, write
+from dlx.storage.checkpoint import point, remove, sweep, write
 from dlx.errors import DlxError
 NEW, folder = {new!r}, Path(sys.argv[1])
 os.access("/dlx-begins", 0)

@@ -29,7 +29,7 @@ def peak():
 DLX = """
 import sklearn.model_selection
 from dlx.registry import sources
-from dlx.signatures import check
+from dlx.registry.signatures import check
 sources.names()
 before, begun = peak(), time.perf_counter()
 values, faults = check(sources.signatures["csv"], {"train": sys.argv[1], "target": "y"})

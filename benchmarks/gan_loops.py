@@ -14,7 +14,7 @@ def networks() -> Any:
     """Make dlx's DCGAN by itself."""
     import torch
 
-    from dlx.models.dcgan import DCGAN
+    from dlx.models.generation.dcgan import DCGAN
 
     torch.manual_seed(0)
     return DCGAN([1, 28, 28], latent_size=LATENT, width=WIDTH).train()

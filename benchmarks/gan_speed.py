@@ -52,16 +52,18 @@ device: {{threads: {threads}}}
 
 
 def built(data: Path, steps: int, threads: int) -> Any:
-    from dlx import build, planning, spec
+    from dlx.assembly import experiment as build
+    from dlx.assembly import plan as planning
+    from dlx.config import spec
 
     return build.experiment(planning.plan(spec.parse(CONFIG.format(data=data, steps=steps, threads=threads), "gan_speed")))
 
 
 def dlx(data: Path, steps: int, threads: int) -> dict[str, float]:
-    from dlx import build
+    from dlx.assembly import experiment as build
     from dlx.commands.train import Session
     from dlx.core import Logger
-    from dlx.run import Run
+    from dlx.storage.run import Run
 
     clock, found = Clock(), dict[str, float]()
 
@@ -87,7 +89,7 @@ def compare(data: Path, steps: int, threads: int) -> dict[str, float]:
     """Train dlx and both loops from one seed on the same batches; the loops' networks must come out as dlx's, bit for bit."""
     import torch
 
-    from dlx import build
+    from dlx.assembly import experiment as build
 
     experiment = built(data, COMPARED, threads)
     build.trainer(experiment).fit()

@@ -1,4 +1,4 @@
-"""What keeping the C library's memory gains: training steps of a small CNN with and without `dlx.device.keep_pages`.
+"""What keeping the C library's memory gains: training steps of a small CNN with and without `dlx.engine.device.keep_pages`.
 
 `python benchmarks/keep_pages.py` takes both settings in turn, round by round, each in a process of its own, since the setting
 cannot be taken back. Prints milliseconds a step, of them those of the processor in the program and in the system (which a busy
@@ -30,7 +30,7 @@ def steps(setting: str, count: int, batch_size: int, model_name: str, threads: i
     import torch
     from torch import nn
 
-    from dlx.device import keep_pages
+    from dlx.engine.device import keep_pages
     from dlx.registry import models
 
     torch.manual_seed(0)

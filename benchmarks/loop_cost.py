@@ -19,12 +19,14 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import contest
-from dlx import build, planning, spec
+from dlx.assembly import experiment as build
+from dlx.assembly import plan as planning
 from dlx.commands.train import Session
+from dlx.config import spec
 from dlx.core import Logger
-from dlx.data.memory import Memory
+from dlx.data.in_memory import Memory
 from dlx.registry import sources
-from dlx.run import Run
+from dlx.storage.run import Run
 
 ROWS, BATCH, EPOCHS = 32_000, 32, 12
 

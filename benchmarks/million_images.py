@@ -45,7 +45,7 @@ def resident() -> dict[str, float]:
 
 def hollow(files: Any, decoding: Any, place: str, num_workers: int, plain: Any) -> None:
     """Stand in for decoding: a whole cache whose pixels are a hole."""
-    from dlx.data import image_cache
+    from dlx.data.image import cache as image_cache
 
     count = len(files.names)
     with open(os.path.join(place, "pixels"), "wb") as pixels:
@@ -60,11 +60,16 @@ def simulate(count: int, cache: str, epochs: int) -> dict[str, Any]:
     """Make the source of so many images twice, the second time from its cache, and read it."""
     import torch
 
-    from dlx.data import image_assembly, image_cache, image_listing, image_names, image_pixels, memory
+    from dlx.data import in_memory
+    from dlx.data.image import cache as image_cache
+    from dlx.data.image import listing as image_listing
+    from dlx.data.image import names as image_names
+    from dlx.data.image import pixels as image_pixels
+    from dlx.data.image import preparation as image_assembly
 
     torch.set_num_threads(1)
     image_cache._build = hollow  # type: ignore[assignment]
-    image_pixels.SMALL = memory.SMALL = 0
+    image_pixels.SMALL = in_memory.SMALL = 0
     names = [f"{n % CLASSES:04}/{n:07}.jpg" for n in range(count)]
 
     def make() -> Any:
@@ -96,9 +101,9 @@ def simulate(count: int, cache: str, epochs: int) -> dict[str, Any]:
 
 def listed(count: int) -> dict[str, Any]:
     """Find real files: names, stamps, classes, and the digest that names their cache."""
-    from dlx.data.image_listing import by_folders
-    from dlx.data.image_names import walk
-    from dlx.processors.image_decoding import ENDINGS
+    from dlx.data.image.listing import by_folders
+    from dlx.data.image.names import walk
+    from dlx.processors.image.decoding import ENDINGS
 
     with tempfile.TemporaryDirectory(prefix="dlx-listing-") as folder:
         for name in range(CLASSES):

@@ -27,8 +27,8 @@ from torchvision.transforms import v2
 
 import contest
 from dlx.augmentation.pipeline import Pipeline
+from dlx.engine.data_wait import Waiting
 from dlx.registry import sources
-from dlx.waiting import Waiting
 
 STEPS = 2000  # of the clock of waiting
 Pair = dict[str, Callable[[], Any]]

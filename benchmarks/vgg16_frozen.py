@@ -47,7 +47,9 @@ def dlx(count: int, epochs: int) -> dict[str, float]:
     import torch
     import torchvision
 
-    from dlx import build, planning, spec
+    from dlx.assembly import experiment as build
+    from dlx.assembly import plan as planning
+    from dlx.config import spec
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

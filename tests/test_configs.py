@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.helpers.one_edit import CONFIGS, NAMES, copy_configs, one_edit
 
-from dlx import planning, spec, yaml_reader
-from dlx.spec import SpecError
-from dlx.types import ExistingPath
-from one_edit import CONFIGS, NAMES, copy_configs, one_edit
+from dlx.assembly import plan as planning
+from dlx.config import spec, yaml_reader
+from dlx.config.spec import SpecError
+from dlx.registry.types import ExistingPath
 
 
 @pytest.fixture(scope="module")

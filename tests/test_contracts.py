@@ -11,7 +11,7 @@ from PIL import Image
 
 from dlx import registry
 from dlx.core import Logger, Source, Task
-from dlx.signatures import REQUIRED, check
+from dlx.registry.signatures import REQUIRED, check
 
 TABLE = {"num_features": 4, "input_shape": [4], "num_classes": 3}
 IMAGE = {"in_channels": 3, "input_shape": [3, 224, 224], "num_classes": 3, "channel_mean": [0.5] * 3, "channel_std": [0.2] * 3}
@@ -104,9 +104,9 @@ def test_a_data_set_gives_batches_in_the_words_of_the_glossary(name):
 
 @pytest.mark.parametrize("name", registry.loggers.names())
 def test_a_logger_takes_whatever_a_run_tells_it(name, tmp_path):
-    from dlx.pictures import Grid
-    from dlx.plots import curves
-    from dlx.run import Run
+    from dlx.pictures.figures import curves
+    from dlx.pictures.grids import Grid
+    from dlx.storage.run import Run
 
     class Bare:
         """Does what the protocol promises, and has nothing else."""

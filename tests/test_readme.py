@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dlx import build, planning, spec
+from dlx.assembly import experiment as build
+from dlx.assembly import plan as planning
 from dlx.cli import app
 from dlx.commands.train import train
+from dlx.config import spec
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -57,10 +59,13 @@ def test_every_config_named_exists():
     assert all((ROOT / name).is_file() for name in re.findall(r"configs/[\w/.]+\.yaml", README))
 
 
-def test_the_tree_names_every_module():
-    tree = README[README.index("src/dlx/\n") :]
-    listed = set(re.findall(r"^  (\w+\.py)", tree, re.MULTILINE))
-    assert listed == {f.name for f in (ROOT / "src" / "dlx").glob("*.py") if not f.name.startswith("__")}
+@pytest.mark.parametrize("document", ["README.md", "docs/design.md"])
+def test_the_tree_names_every_room(document):
+    text = (ROOT / document).read_text()
+    tree = text[text.index("src/dlx/\n") :].partition("```")[0]
+    listed = set(re.findall(r"^  (\w+(?:\.py)?)", tree, re.MULTILINE))
+    rooms = {entry.name for entry in (ROOT / "src" / "dlx").iterdir() if not entry.name.startswith("__")}
+    assert listed == rooms
 
 
 def test_help_names_the_commands():

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dlx.config.yaml_reader import YamlError
 from dlx.errors import DlxError
-from dlx.processors.image_decoding import BadImage
-from dlx.yaml_reader import YamlError
+from dlx.processors.image.decoding import BadImage
 
 TOLD = (DlxError, YamlError, BadImage)
 LONGEST = 20_000  # characters that one message may have

@@ -40,7 +40,7 @@ class Images(Reader):
         return plain + more
 
     def read(self, case: Case, scratch: Path) -> Any:
-        from dlx.processors.image_decoding import Decoding
+        from dlx.processors.image.decoding import Decoding
 
         for resize in ("squash", "crop", "pad"):
             Decoding(8, 6, 3, resize, 1_000_000)(case.content, case.name)
@@ -101,6 +101,6 @@ class Idx(Reader):
         return [Case("a", images), Case("a", labels), Case("a.gz", gzip.compress(images, mtime=0))]
 
     def read(self, case: Case, scratch: Path) -> Any:
-        from dlx.data import image_idx
+        from dlx.data.image import idx
 
-        image_idx.read(written(case, scratch))
+        idx.read(written(case, scratch))

@@ -51,7 +51,7 @@ class Checkpoints(Reader):
     """A checkpoint whose checksums are those of its hostile content, as `dlx predict` reads it."""
 
     def good(self) -> list[Case]:
-        from dlx import checkpoint
+        from dlx.storage import checkpoint
 
         run = trained(self.folder)
         newest, _ = checkpoint.newest_valid(run / "checkpoints")
@@ -63,8 +63,8 @@ class Checkpoints(Reader):
         return Case(case.name, forged(draw, case, self.words))
 
     def read(self, case: Case, scratch: Path) -> Any:
-        from dlx import checkpoint
         from dlx.commands.predict import predict
+        from dlx.storage import checkpoint
 
         folder = checkpoint.write(scratch / "step-00000001", {**self.files, case.name: case.content})
         answers = list(predict(str(folder), ["5.1,3.5,1.4,0.2"], []))
@@ -75,13 +75,13 @@ class Damaged(Checkpoints):
     """A checkpoint with a damaged file: nothing but the bytes that were written is read."""
 
     def good(self) -> list[Case]:
-        from dlx import checkpoint
+        from dlx.storage import checkpoint
 
         found = super().good()
         return [*found, Case(checkpoint.MANIFEST, checkpoint.manifest(self.files))]
 
     def read(self, case: Case, scratch: Path) -> Any:
-        from dlx import checkpoint
+        from dlx.storage import checkpoint
 
         folder = checkpoint.write(scratch / "step-00000001", self.files)
         same = (folder / case.name).read_bytes() == case.content
@@ -111,7 +111,7 @@ class Weights(Reader):
     def read(self, case: Case, scratch: Path) -> Any:
         import torch
 
-        from dlx import weights
+        from dlx.storage import weights
 
         wanted = {name: torch.zeros_like(tensor) for name, tensor in self.wanted.items()}
         weights.load(wanted, weights.read(written(case, scratch)))

@@ -25,7 +25,7 @@ class Yaml(Reader):
         return [case for case in files if b"extends" not in case.content and b"$DLX_" not in case.content]
 
     def read(self, case: Case, scratch: Path) -> Any:
-        from dlx import spec
+        from dlx.config import spec
 
         if b"extends" not in case.content:  # a user's own config may extend any file
             spec.load(written(case, scratch))
@@ -40,7 +40,8 @@ class Plan(Yaml):
         return [case for case in super().good() if not any(key in case.content for key in given)]
 
     def read(self, case: Case, scratch: Path) -> Any:
-        from dlx import planning, spec
+        from dlx.assembly import plan as planning
+        from dlx.config import spec
 
         planning.plan(spec.parse(case.content.decode(errors="replace"), "x.yaml", []))
 
@@ -56,7 +57,7 @@ class Override(Reader):
         return [Case("override", text.encode()) for text in texts]
 
     def read(self, case: Case, scratch: Path) -> Any:
-        from dlx import spec
+        from dlx.config import spec
 
         spec.parse(self.BASE, "x.yaml", [case.content.decode(errors="surrogateescape")])
 

@@ -16,8 +16,8 @@ import typer
 
 from dlx import __version__
 from dlx.commands.rows import Rows
+from dlx.config.spec import Typed
 from dlx.errors import DlxError, Interrupted, UsageError, brief, one_line, printable, shown
-from dlx.spec import Typed
 
 app = typer.Typer(
     add_completion=True,
@@ -281,7 +281,7 @@ def main() -> None:
 
 def _last_resort(error: Exception) -> int:
     """Tell what only the machine can have caused, wherever it came from; raises anything else again."""
-    from dlx.failures import told
+    from dlx.storage.failures import told
 
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # pathlib answers the other reasons itself
         _say(f"{shown(error.filename)}: {error.strerror}", err=True)

@@ -6,13 +6,13 @@ The device `meta` stands for an accelerator: it computes shapes alone, and refus
 import numpy as np
 import pytest
 import torch
-from test_augmentation import ALL, facts, generator, images
+from tests.augmentation.test_augmentation import ALL, facts, generator, images
 
 from dlx.augmentation.cropping import RandomCrop
 from dlx.augmentation.pipeline import Pipeline
-from dlx.data import image_source
-from dlx.data.image_source import ImageSource
-from dlx.processors.image_decoding import Decoding
+from dlx.data.image import source as image_source
+from dlx.data.image.source import ImageSource
+from dlx.processors.image.decoding import Decoding
 
 META = torch.device("meta")
 

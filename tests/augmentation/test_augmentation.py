@@ -9,7 +9,7 @@ from dlx.augmentation.pipeline import AugmentationList, Pipeline
 from dlx.augmentation.policies import _matrices
 from dlx.errors import Misfit
 from dlx.registry import augmentations
-from dlx.signatures import check_value
+from dlx.registry.signatures import check_value
 
 ALL = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from dlx.layers.notation import LayerList
+from dlx.layers.shorthand import LayerList
 from dlx.layers.stack import build_stack
 from dlx.registry import layers
-from dlx.signatures import check_value
+from dlx.registry.signatures import check_value
 
 FEATURES, SEQUENCE, IMAGE = (6,), (8, 6), (4, 8, 8)
 # (layer, input shape, output shape)

@@ -1,7 +1,7 @@
 import torch
 
 from dlx.registry import models
-from dlx.signatures import check
+from dlx.registry.signatures import check
 
 
 def build(layers, **facts):

@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from dlx import build, planning, registry, spec
+from dlx import registry
+from dlx.assembly import experiment as build
+from dlx.assembly import plan as planning
+from dlx.config import spec
+from dlx.config.spec import SpecError
 from dlx.errors import Misfit
 from dlx.optimizers import groups
-from dlx.spec import SpecError
 
 CHOICES = {"no_decay": ["bias", "norm"], "groups": {}, "weight_decay": 0.1}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlx.processors.cells import of_rows
+from dlx.processors.csv.cells import of_rows
 from dlx.processors.labels import LONGEST, Vocabulary, canonical, distinct, looks_alike
 from dlx.processors.rows import Row, number
 from dlx.processors.targets import ClassTarget, Measured, NumberTarget, restore_target

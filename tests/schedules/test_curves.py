@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from dlx import build, planning, registry, spec
+from dlx import registry
+from dlx.assembly import experiment as build
+from dlx.assembly import plan as planning
+from dlx.config import spec
 from dlx.errors import Misfit
 
 STEPS, PER_EPOCH = 60, 10

@@ -10,14 +10,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from dlx import checkpoint, contents
-from dlx.checkpoint import CheckpointError
 from dlx.commands.evaluate import evaluate
 from dlx.commands.predict import predict
 from dlx.commands.train import train
 from dlx.errors import DlxError
-from dlx.locating import locate
-from dlx.manifest import manifest
+from dlx.storage import checkpoint, contents
+from dlx.storage.checkpoint import CheckpointError
+from dlx.storage.locating import locate
+from dlx.storage.manifest import manifest
 
 OLD = Path(__file__).parents[1] / "runs" / "iris_0_1"
 LAST = "step-00000072"
@@ -245,7 +245,7 @@ def test_a_sparse_file_with_its_own_sum_is_not_read(run):
     for name in ("facts.json", "model.safetensors"):
         document = {key: value for key, value in signed.items() if key != "sha256"}
         document["files"] = document["files"] | {name: {"sha256": "0" * 64, "size": 2**42}}
-        from dlx.manifest import canonical, hashlib
+        from dlx.storage.manifest import canonical, hashlib
 
         whole = {**document, "sha256": hashlib.sha256(canonical(document)).hexdigest()}
         (folder / "manifest.json").write_bytes(canonical(whole))

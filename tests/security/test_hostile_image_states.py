@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from dlx.processors.states import fault
+from dlx.storage.states import fault
 
 STATE = {
     "decoding": {"height": 8, "width": 8, "channels": 3, "resize": "squash", "max_pixels": 1000},

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dlx.errors import Misfit
-from dlx.weights import Weights, load, read
+from dlx.storage.weights import Weights, load, read
 
 INPUTS = 400
 

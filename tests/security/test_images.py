@@ -7,12 +7,13 @@ import threading
 
 import pytest
 from PIL import Image
+from tests.helpers.image_files import build, classes, write
 
 from dlx.errors import Misfit, UsageError
-from dlx.processors import image_decoding
-from dlx.processors.image import ImageProcessor
-from dlx.processors.image_decoding import BadImage, Decoding
-from image_files import build, classes, write
+from dlx.processors.image import decoding
+from dlx.processors.image import processor as processors
+from dlx.processors.image.decoding import BadImage, Decoding
+from dlx.processors.image.processor import ImageProcessor
 
 SPARSE = 2**40
 
@@ -76,7 +77,7 @@ def test_a_pipe_that_is_named_itself_is_read(folder, tmp_path):
 
 
 def test_what_comes_by_a_pipe_is_bounded(folder, tmp_path, monkeypatch):
-    for place in (image_decoding, __import__("dlx.processors.image").processors.image):
+    for place in (decoding, processors):
         monkeypatch.setattr(place, "FILE_BYTES", 1000)
     stream = io.TextIOWrapper(io.BytesIO(bytes(10_000)))
     monkeypatch.setattr("sys.stdin", stream)

@@ -11,12 +11,12 @@ import tarfile
 
 import pytest
 from PIL import Image
+from tests.helpers.image_files import build
 
-from dlx.data import image_idx, image_unpacking
-from dlx.data.image_archives import find
+from dlx.data.image import idx, unpacking
+from dlx.data.image.archives import find
 from dlx.errors import Misfit
-from dlx.processors.image_decoding import ENDINGS
-from image_files import build
+from dlx.processors.image.decoding import ENDINGS
 
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
@@ -54,7 +54,7 @@ def seen(tmp_path, content, name="a.tar"):
 
 @pytest.mark.parametrize("kind", PACKERS)
 def test_an_archive_that_unpacks_to_hundreds_of_times_its_size_is_refused(tmp_path, kind, monkeypatch):
-    monkeypatch.setattr(image_unpacking, "SMALL", 2**20)
+    monkeypatch.setattr(unpacking, "SMALL", 2**20)
     bomb = PACKERS[kind](tar([("cat/bomb.png", None, bytes(20 * 2**20))]))
     assert len(bomb) < 2**17
     (tmp_path / f"a.tar.{kind}").write_bytes(bomb)
@@ -127,14 +127,14 @@ def test_an_archive_damaged_anywhere_is_read_or_told(tmp_path):
 
 
 def test_an_idx_file_that_unpacks_without_end_or_claims_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_unpacking, "SMALL", 2**20)
+    monkeypatch.setattr(unpacking, "SMALL", 2**20)
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(20 * 2**20)))
     with pytest.raises(Misfit, match="unpacks to more than"):
-        image_idx.read(str(tmp_path / "bomb.gz"))
+        idx.read(str(tmp_path / "bomb.gz"))
     (tmp_path / "plain").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 2**31, 4))  # times each other: 0 in 64 bits
     with pytest.raises(Misfit, match="is no whole idx file"):
-        image_idx.read(str(tmp_path / "plain"))
+        idx.read(str(tmp_path / "plain"))
     with open(tmp_path / "plain", "r+b") as sparse:
         sparse.truncate(2**40)
     with pytest.raises(Misfit, match="cannot be read: is larger than"):
-        image_idx.read(str(tmp_path / "plain"))
+        idx.read(str(tmp_path / "plain"))

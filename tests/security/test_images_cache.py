@@ -9,11 +9,11 @@ import sys
 import time
 
 import pytest
+from tests.helpers.image_files import build, caches, classes, write
 
-from dlx.data import image_store
+from dlx.data.image import store
 from dlx.errors import DlxError, Misfit
 from dlx.registry import sources
-from image_files import build, caches, classes, write
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_what_a_process_left_is_swept_when_it_is_gone_and_not_before(folder):
 
 KILLED = """
 import os, signal, sys
-from dlx.data import image_cache
+from dlx.data.image import cache as image_cache
 from dlx.registry import sources
 def kill(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -140,12 +140,12 @@ def test_a_kill_while_decoding_leaves_nothing_for_long(folder):
 
 FULL = """
 import resource, sys
-from dlx.data import image_workers
+from dlx.data.image import workers as image_workers
 from dlx.errors import DlxError
 from dlx.registry import sources
 image_workers.ALONE = int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
-from dlx.data import image_cache
+from dlx.data.image import cache as image_cache
 image_cache.os.truncate = lambda *arguments: None  # so that it is the pixels that do not fit
 choices = {"path": sys.argv[1], "image_size": 400, "num_workers": 2, "cache": sys.argv[2]}
 try:
@@ -176,18 +176,18 @@ def test_a_disk_that_may_only_be_read_is_told_and_what_it_holds_is_used(folder, 
     def refused(*arguments, **options):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(image_store.fcntl, "flock", refused)
-    monkeypatch.setattr(image_store.Store, "new", refused)
+    monkeypatch.setattr(store.fcntl, "flock", refused)
+    monkeypatch.setattr(store.Store, "new", refused)
     build(folder)
     with pytest.raises(DlxError, match="cannot be kept there: Read-only file system; make room, or name another folder"):
         build(folder, image_size=3)
-    monkeypatch.setattr(image_store.os, "makedirs", refused)
+    monkeypatch.setattr(store.os, "makedirs", refused)
     with pytest.raises(Misfit, match="cannot be written: Read-only file system; name another folder, or none"):
         build(folder, folder.parent / "new")
 
 
 def test_workers_are_counted_before_they_are_started(folder):
-    from dlx.signatures import check
+    from dlx.registry.signatures import check
 
     _, faults = check(sources.signatures["image_folder"], {"path": str(folder), "image_size": 4, "num_workers": 1_000_000})
     assert [(fault.path, fault.message) for fault in faults] == [

@@ -11,7 +11,7 @@ from dlx.commands.evaluate import evaluate
 from dlx.commands.show import show
 from dlx.commands.train import train
 from dlx.errors import DlxError, UsageError
-from dlx.run import Run
+from dlx.storage.run import Run
 
 OLD = Path(__file__).parents[1] / "runs" / "iris_0_1"
 BEST, LAST, NEXT = "step-00000048", "step-00000072", "step-00000078"

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from dlx.errors import UsageError
-from dlx.processors import csv_text
-from dlx.processors.cells import read_cells
+from dlx.processors.csv import text
+from dlx.processors.csv.cells import read_cells
 from dlx.processors.rows import read_file
 from dlx.registry import sources
-from dlx.signatures import check
+from dlx.registry.signatures import check
 
 
 def write(folder, content, name="data.csv"):
@@ -33,7 +33,7 @@ def test_one_endless_line_in_a_small_archive(tmp_path, content):
 
 
 def test_an_archive_that_unpacks_to_far_more_than_its_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_text, "UNPACKED", 2**20)
+    monkeypatch.setattr(text, "UNPACKED", 2**20)
     bomb = write(tmp_path, gzip.compress(b"1,2\n" * 2_000_000), "bomb.csv.gz")
     refused(bomb, "unpacks to more than 200 times its size; unpack it first if that is right")
     honest = write(tmp_path, gzip.compress(os.urandom(2**20).hex().encode().replace(b"0", b"\n")), "honest.csv.gz")
@@ -42,7 +42,7 @@ def test_an_archive_that_unpacks_to_far_more_than_its_size(tmp_path, monkeypatch
 
 def test_a_file_without_end(tmp_path, monkeypatch):
     refused("/dev/zero", "is no UTF-8 text|is longer than")
-    monkeypatch.setattr(csv_text, "WHOLE", 1000)
+    monkeypatch.setattr(text, "WHOLE", 1000)
     refused(write(tmp_path, b"1,2\n" * 1000), "is longer than 1,000 bytes")
 
 

@@ -3,10 +3,11 @@
 import pytest
 import yaml
 
-from dlx import planning, spec, yaml_reader
+from dlx.assembly import plan as planning
+from dlx.config import spec, yaml_reader
+from dlx.config.values import SpecError
+from dlx.config.yaml_reader import MAX_BYTES, MAX_NODES, YamlError
 from dlx.errors import MAX_TOLD
-from dlx.written import SpecError
-from dlx.yaml_reader import MAX_BYTES, MAX_NODES, YamlError
 
 BASE = "task: classification\ndata: iris\nmodel: mlp\nepochs: 1\n"
 

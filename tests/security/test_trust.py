@@ -61,8 +61,8 @@ def test_a_word_of_the_user_opens_them(trained, word):
 
 
 def test_a_forged_seal_is_none(trained, tmp_path):
-    from dlx import checkpoint
-    from dlx.commands.loading import Loaded
+    from dlx.assembly.restore import Loaded
+    from dlx.storage import checkpoint
 
     (found,) = checkpoint.steps(trained / "runs" / "own" / "checkpoints")[:1]
     files = checkpoint.read(found)
@@ -99,11 +99,12 @@ def test_predicting_reads_no_data_and_asks_nothing(trained):
     ],
 )
 def test_every_kind_of_request_is_known(section, asked):
-    from dlx import planning, spec
+    from dlx.assembly import plan
+    from dlx.config import spec
 
     text = "task: classification\nmodel: {name: mlp, hidden: [4]}\nepochs: 1\n"
     text += section + ("" if section.startswith("data") else "\ndata: iris")
-    drafted, _ = planning.draft(spec.parse(text, "kept"), needs_files=False)
+    drafted, _ = plan.draft(spec.parse(text, "kept"), needs_files=False)
     from dlx.errors import dotted
 
     told = [f"{act} {'' if value is True else f'{value} '}({dotted(path)})" for path, act, value in drafted.requests()]

@@ -14,7 +14,7 @@ from dlx.commands.predict import predict
 from dlx.commands.train import train
 from dlx.core import to_device
 from dlx.metrics.regression import R2
-from dlx.processors.cells import of_rows
+from dlx.processors.csv.cells import of_rows
 from dlx.processors.rows import Row
 from dlx.processors.targets import NumberTarget
 from dlx.tasks.regression import Regression
@@ -123,7 +123,7 @@ def test_what_eval_prints_is_what_scikit_learn_computes_from_the_answers(tmp_pat
 
 def test_inputs_whose_spread_is_small_beside_their_size_are_scaled_before_they_are_rounded(tmp_path):
     from dlx.registry import sources
-    from dlx.signatures import check
+    from dlx.registry.signatures import check
 
     file = tmp_path / "x.csv"
     file.write_text("x,y\n" + "".join(f"{LARGE + i},{i % 2}\n" for i in range(100)))

@@ -9,7 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlx import build, planning, registry, spec
+from dlx import registry
+from dlx.assembly import experiment as build
+from dlx.assembly import plan as planning
+from dlx.config import spec
 from dlx.errors import Misfit
 from dlx.tasks.classification import LOSSES, Classification
 from dlx.tasks.regression import Regression

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from dlx.errors import Misfit
-from dlx.notation import ListOf, Notation
 from dlx.registry import augmentations
+from dlx.registry.shorthand import ListOf, Notation
 
 # What other tools call them, in lower case without underscores.
 FOREIGN = {

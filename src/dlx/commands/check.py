@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dlx import checkpoint, scratch, spec
+from dlx.config import spec
 from dlx.errors import DlxError
+from dlx.storage import checkpoint, scratch
 
 TIMED_STEPS = 10
 
@@ -16,13 +17,13 @@ TIMED_STEPS = 10
 def check(config: str, overrides: list[str]) -> str:
     """Try an experiment and give a report; raises what training would raise."""
     described = spec.load(config, overrides)
-    from dlx import build
+    from dlx.assembly import experiment
     from dlx.commands import describing
 
-    built = build.prepare(described)
-    trainer = build.trainer(built)
+    built = experiment.prepare(described)
+    trainer = experiment.trainer(built)
     rows = layers(built)
-    build.placed(built.plan, trainer.rehearse)
+    experiment.placed(built.plan, trainer.rehearse)
     seconds = _steps(trainer) if trainer.total_steps else 0.0
     found = trainer.validate(2) if "val" in built.source.splits() else None
     size = _checkpoint(built, trainer)
@@ -51,7 +52,7 @@ def layers(built: Any) -> list[tuple[str, str, str, int, int]]:
     import torch
 
     from dlx.core import to_device
-    from dlx.evaluator import evaluating
+    from dlx.engine.evaluator import evaluating
 
     rows: list[tuple[str, str, str, int, int]] = []
     leaves = [(n, m) for n, m in built.task.model.named_modules() if not any(m.children())]
@@ -100,7 +101,8 @@ def _steps(trainer: Any) -> float:
 
 def _checkpoint(built: Any, trainer: Any) -> int:
     """Write a checkpoint, read it back into the trainer, and give its bytes."""
-    from dlx import saver, yaml_reader
+    from dlx.config import yaml_reader
+    from dlx.engine import saver
 
     config = yaml_reader.dump(built.plan.resolved())
     facts = built.facts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dlx import checkpoint, contents
 from dlx.core import Processor
 from dlx.errors import printable
+from dlx.storage import checkpoint, contents
 
 MOST = 40  # lines that training and checking show; a table may have thousands of columns
 
@@ -23,6 +23,6 @@ def inputs_of_run(run: Path) -> list[str]:
     found, _ = checkpoint.newest_valid(run / "checkpoints")
     if found is None:
         return []
-    from dlx.commands.loading import Loaded
+    from dlx.assembly.restore import Loaded
 
     return inputs(Loaded(found, contents.read(found)).kept().processor, most=None)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from dlx import files
-from dlx.commands.loading import load
+from dlx.assembly.restore import load
 from dlx.errors import UsageError, brief, one_line
-from dlx.failures import optional
-from dlx.locating import run_of
+from dlx.storage import files
+from dlx.storage.failures import optional
+from dlx.storage.locating import run_of
 
 
 def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -> dict[str, Any]:
@@ -23,11 +23,13 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
     """
     loaded = load(path)
     described = loaded.spec(overrides)
-    from dlx import build, evaluator, weights
+    from dlx.assembly import experiment
+    from dlx.engine import evaluator
+    from dlx.storage import weights
 
-    kept = loaded.kept({split, *(["train"] if build.reads_training(described) else [])})
+    kept = loaded.kept({split, *(["train"] if experiment.reads_training(described) else [])})
     with weights.withheld():  # the checkpoint has them
-        built = build.prepare(described, kept, lambda plan: loaded.approve(plan, trust))
+        built = experiment.prepare(described, kept, lambda plan: loaded.approve(plan, trust))
     loaded.fill(built.task)
     if split not in built.source.splits():
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
@@ -59,11 +61,12 @@ def watched(batches: Iterable[Any]) -> Iterable[Any]:
 
 def closer(built: Any) -> Callable[[], list[Any]]:
     """Add to an experiment's metrics those that its task has for a closer look, as far as the data can feed them."""
-    from dlx import build, registry
+    from dlx import registry
+    from dlx.assembly import experiment
     from dlx.errors import Misfit
 
     chosen = {metric.name for metric in built.plan["metrics"]}
-    facts = build.metric_facts(built.source, built.facts)
+    facts = experiment.metric_facts(built.source, built.facts)
     names = []
     for name in built.task.closer_metrics:
         with contextlib.suppress(Misfit):

@@ -10,10 +10,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dlx import files
 from dlx.core import Batch
 from dlx.errors import DlxError, UsageError
-from dlx.explain import heat_maps
+from dlx.pictures.heat_maps import heat_maps
+from dlx.storage import files
 
 ENDING = "_explained.png"
 LONGEST = 255  # bytes of a file's name, where the file system does not say
@@ -37,7 +37,7 @@ class Explanations:
 
     def add(self, batch: Batch, answers: list[dict[str, Any]]) -> None:
         """Draw a picture for every image of a batch, and name its file in the answer. Raises DlxError."""
-        from dlx.plots import explained, pixels
+        from dlx.pictures.figures import explained, pixels
 
         with self.learner.device.autocast():
             heat = heat_maps(self.learner.task.model, batch["input"]).cpu().numpy()

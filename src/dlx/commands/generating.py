@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dlx import files
-from dlx.commands.loading import Loaded, load
+from dlx.assembly.restore import Loaded, load
 from dlx.commands.predict import generates
 from dlx.errors import DlxError, UsageError, unknown
+from dlx.storage import files
 
 BATCH = 64  # images made at a time
 GRID = 1024  # images that a grid shows at most
@@ -30,7 +30,7 @@ def generate(
     place = _folder(folder)
     import numpy as np
 
-    from dlx import pictures
+    from dlx.pictures import grids
 
     shown: list[np.ndarray] = []
     for number, (image, named) in enumerate(_images(built, count, wanted, seed)):
@@ -38,13 +38,13 @@ def generate(
             shown.append(image)
         file = place / f"{number:05d}.png"
         content = io.BytesIO()
-        pictures.save(image, content)
+        grids.save(image, content)
         _create(file, content.getvalue())
         yield {"file": str(file), **({} if named is None else {"label": names[named]})}
     columns = built.task.columns() if wanted is None else COLUMNS
     grid = place / "grid.png"
     content = io.BytesIO()
-    pictures.Grid(np.stack(shown), columns).savefig(content)
+    grids.Grid(np.stack(shown), columns).savefig(content)
     _create(grid, content.getvalue())
     yield {"file": str(grid), **({"label": label or ""} if conditional else {})}
 
@@ -52,7 +52,7 @@ def generate(
 def _images(built: Any, count: int, label: int | None, seed: int) -> Iterator[tuple[Any, int | None]]:
     import torch
 
-    from dlx.evaluator import evaluating
+    from dlx.engine.evaluator import evaluating
 
     for start in range(0, count, BATCH):
         with evaluating(built.task, built.device, seed), built.device.autocast():

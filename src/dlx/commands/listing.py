@@ -13,7 +13,7 @@ GIVEN = (
 def listing(kind: str) -> list[dict[str, Any]]:
     """Give name, summary and the facts needed of every component of a kind."""
     from dlx.registry import REGISTRIES
-    from dlx.signatures import REQUIRED
+    from dlx.registry.signatures import REQUIRED
 
     registry = REGISTRIES[kind]
     return [

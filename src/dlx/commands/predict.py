@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dlx.commands.loading import load
+from dlx.assembly.restore import load
 from dlx.errors import DlxError, UsageError
 
 
@@ -28,12 +28,14 @@ def predict(
     kept = loaded.json("processor.json")
     if kept is None:
         raise UsageError(f"{loaded.path}: its data has no processor, so there is nothing that could read an input")
-    from dlx import build, core, evaluator
+    from dlx import core
+    from dlx.assembly import experiment
+    from dlx.engine import evaluator
 
     built = loaded.learner(overrides)
     if generates(built.task):
         raise UsageError(f"{loaded.path}: it reads no inputs, it makes images: dlx predict {path} --count 64")
-    processor: Any = build.processor(kept)
+    processor: Any = experiment.processor(kept)
     if skip_bad:
         if not processor.can_skip:
             raise UsageError("--skip-bad leaves out image files; this model reads none")

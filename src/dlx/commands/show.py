@@ -8,9 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dlx import files, spec
 from dlx.commands.listing import GIVEN
+from dlx.config import spec
 from dlx.errors import DlxError, UsageError, brief, meant, nearest, one_line
+from dlx.storage import files
 
 log = logging.getLogger("dlx")
 
@@ -33,7 +34,8 @@ def show(what: str, overrides: list[str]) -> str:
 def show_config(file: str, overrides: list[str]) -> str:
     """Write a config out with all that it extends, overrides and leaves to defaults."""
     described = spec.load(file, overrides)
-    from dlx import planning, yaml_reader
+    from dlx.assembly import plan as planning
+    from dlx.config import yaml_reader
 
     return yaml_reader.dump(planning.plan(described).resolved()).rstrip()
 
@@ -50,8 +52,8 @@ def show_name(name: str) -> str:
 
 
 def _component(kind: Any, name: str) -> list[str]:
-    from dlx.planning import OPTIONS
-    from dlx.signatures import REQUIRED, describe
+    from dlx.assembly.plan import OPTIONS
+    from dlx.registry.signatures import REQUIRED, describe
 
     wanted = kind.signatures[name]
     choices = {**wanted.choices, **(OPTIONS[kind.kind].choices if kind.kind in OPTIONS else {})}
@@ -71,7 +73,7 @@ def _component(kind: Any, name: str) -> list[str]:
 
 def show_run(path: Path) -> str:
     """Write how a run stands, its best evaluations and its last lines; and draw its curves anew."""
-    from dlx.records import read_metrics, read_status
+    from dlx.storage.records import read_metrics, read_status
 
     status = read_status(path)
     rows = read_metrics(path)
@@ -93,7 +95,7 @@ def show_run(path: Path) -> str:
 
 def _state(path: Path, status: dict[str, Any]) -> str:
     """Say how a run stands: one that says it is running may have been killed."""
-    from dlx.records import is_gone
+    from dlx.storage.records import is_gone
 
     state = status.get("state", "not begun")
     return f"{state} (process {status['pid']} is gone: it was killed)" if is_gone(path, status) else state
@@ -112,11 +114,11 @@ def _inputs(path: Path) -> list[str]:
 
 def _draw(path: Path, rows: list[dict[str, Any]], best: dict[str, Any] | None) -> list[str]:
     """Draw the curves into the run's plots, where they can be written, and say where."""
-    from dlx.failures import optional
+    from dlx.storage.failures import optional
 
     file = path / "plots" / "curves.png"
     with optional(str(file)):
-        from dlx.plots import curves
+        from dlx.pictures.figures import curves
 
         if (figure := curves(rows, best)) is not None:
             files.make_folder(file.parent)

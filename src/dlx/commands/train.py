@@ -13,17 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlx import checkpoint, contents, naming, spec
-from dlx.commands.loading import Loaded
-from dlx.commands.plugins import given_to
+from dlx.assembly.restore import Loaded
+from dlx.config import spec
 from dlx.errors import DlxError, Interrupted, UsageError, dotted, printable, shown
-from dlx.failures import reason, told
-from dlx.machine import environment
-from dlx.run import Run
+from dlx.storage import checkpoint, contents, naming
+from dlx.storage.failures import reason, told
+from dlx.storage.machine import environment
+from dlx.storage.plugins import given_to
+from dlx.storage.run import Run
 
 if TYPE_CHECKING:
-    from dlx.planning import Plan
-    from dlx.trainer import Trainer
+    from dlx.assembly.plan import Plan
+    from dlx.engine.trainer import Trainer
 
 HANGUP: int | None = getattr(signal, "SIGHUP", None)  # Windows has none
 
@@ -58,7 +59,8 @@ def train(
     `trust` lets a run made elsewhere, resumed by its name alone, read and fetch what its config names.
     """
     path, described = _describe(config, overrides, name, resume, runs)
-    from dlx import build, weights  # torch loads only once the config's structure is sound
+    from dlx.assembly import experiment  # torch loads only once the config's structure is sound
+    from dlx.storage import weights
 
     if resume and path.exists():
         described.plugins = given_to(path)
@@ -68,13 +70,13 @@ def train(
         earlier, trusted = Loaded(found, contents.read(found)), trust or not Path(config).is_dir()
         kept = earlier.kept()
         with weights.withheld():  # the checkpoint has them
-            built = build.prepare(described, kept, lambda plan: _approve(plan, path, earlier, trusted))
+            built = experiment.prepare(described, kept, lambda plan: _approve(plan, path, earlier, trusted))
         kept.refuse_changed(built.source, f"data '{built.plan['data'].name}'")
     else:
-        built = build.prepare(described)
+        built = experiment.prepare(described)
     plan = built.plan
-    trainer = build.trainer(built)
-    build.placed(plan, trainer.rehearse)  # before there is a run: a fault leaves nothing behind
+    trainer = experiment.trainer(built)
+    experiment.placed(plan, trainer.rehearse)  # before there is a run: a fault leaves nothing behind
     is_new = not (resume and path.exists())
     exact = name is not None or described.values.get("name") is not None or resume
     with Run.create(path.parent, path.name, exact=exact) if is_new else Run.open(path) as run:
@@ -128,7 +130,7 @@ class Session:
 
     def __init__(self, run: Run, built: Any, trainer: Trainer, is_new: bool, quiet: bool) -> None:
         from dlx import registry
-        from dlx.saver import Saver
+        from dlx.engine.saver import Saver
 
         self.run_directory, self.trainer, self.built, self.is_new = run, trainer, built, is_new
         source = built.source
@@ -184,7 +186,7 @@ class Session:
 
     def prepare(self) -> None:
         """Begin a run, or bring everything to the newest checkpoint of an old one."""
-        from dlx import yaml_reader
+        from dlx.config import yaml_reader
 
         run, trainer = self.run_directory, self.trainer
         trainer.tell("message", f"run {run.path}")
@@ -218,7 +220,7 @@ class Session:
 
     def resume(self, found: Path) -> None:
         """Go back to a checkpoint of this run."""
-        from dlx.saver import unpack
+        from dlx.engine.saver import unpack
 
         unpack(self.trainer, contents.read(found))
         self.saver.return_to(self.trainer, found)
@@ -230,8 +232,8 @@ class Session:
     def draw(self) -> None:
         """Draw the curves and the films; a failure to draw is no failure of the run."""
         try:
-            from dlx.pictures import films
-            from dlx.plots import curves
+            from dlx.pictures.figures import curves
+            from dlx.pictures.grids import films
 
             films(self.run_directory.folder("plots"))
             figure = curves(self.run_directory.read_metrics(), self.trainer.best)

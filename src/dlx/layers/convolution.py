@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlx.errors import Misfit
 from dlx.layers.activation import Activation, make_activation
 from dlx.layers.building import IMAGE, SEQUENCE, Initializer, Shape, chain, initialized, require
-from dlx.layers.notation import Size
+from dlx.layers.shorthand import Size
 from dlx.registry import layers
 
 Pair = PositiveInt | tuple[PositiveInt, PositiveInt]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dlx.layers.activation import Activation, make_activation
 from dlx.layers.building import FEATURES, SEQUENCE, Initializer, Shape, ShapeMisfit, chain, initialized, require
-from dlx.layers.notation import Size
+from dlx.layers.shorthand import Size
 from dlx.registry import layers
 
 

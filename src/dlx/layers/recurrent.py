@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlx.layers.building import SEQUENCE, Shape, require
 from dlx.layers.normalization import Rate
-from dlx.layers.notation import OneLayer, Size, read
+from dlx.layers.shorthand import OneLayer, Size, read
 from dlx.layers.stack import resolve
 from dlx.registry import layers
 

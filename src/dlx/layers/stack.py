@@ -14,9 +14,9 @@ from torch import nn
 
 from dlx.errors import Misfit, Path, dotted, unknown
 from dlx.layers.building import Shape, ShapeMisfit
-from dlx.layers.notation import FactOrNumber, LayerList, OneLayer, Size, Written, read
+from dlx.layers.shorthand import FactOrNumber, LayerList, OneLayer, Size, Written, read
 from dlx.registry import layers
-from dlx.signatures import markers
+from dlx.registry.signatures import markers
 
 __all__ = ["LayerList", "OneLayer", "Row", "Size", "Stack", "assemble", "build_stack"]
 

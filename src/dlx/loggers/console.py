@@ -26,7 +26,7 @@ from rich.text import Text
 from dlx.core import Logger
 from dlx.errors import brief, one_line, printable
 from dlx.registry import loggers
-from dlx.run import Run
+from dlx.storage.run import Run
 
 SPACING = 1.0  # seconds between two lines on the screen; train.log has every line
 

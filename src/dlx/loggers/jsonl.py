@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from dlx import files
 from dlx.core import Logger, Picture
-from dlx.failures import reason
 from dlx.registry import loggers
-from dlx.run import Run
+from dlx.storage import files
+from dlx.storage.failures import reason
+from dlx.storage.run import Run
 
 log = logging.getLogger("dlx")
 

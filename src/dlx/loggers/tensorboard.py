@@ -11,7 +11,7 @@ from PIL import Image
 from dlx.core import Logger, Picture
 from dlx.errors import Misfit
 from dlx.registry import loggers
-from dlx.run import Run
+from dlx.storage.run import Run
 
 
 @loggers("tensorboard")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from dlx.errors import UsageError
-from dlx.processors.csv_text import Block, blocks
+from dlx.processors.csv.text import Block, blocks
 
 Cell = str | float
 TOLD = 5  # how many faults of a file one message tells

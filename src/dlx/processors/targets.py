@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dlx.core import Batch
 from dlx.errors import UsageError
-from dlx.processors.cells import Cells, Faults
+from dlx.processors.csv.cells import Cells, Faults
 from dlx.processors.labels import Vocabulary, distinct, looks_alike, unique
 from dlx.processors.numbers import numbers
 from dlx.processors.rows import TOLD, number

@@ -1,0 +1,221 @@
+"""From a list of image files to a data set: decode, refuse or skip what is bad, divide, and tell of duplicates."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveInt
+
+from dlx.core import Processor
+from dlx.data.image import cache as image_cache
+from dlx.data.image.listing import Known, Listing, needed
+from dlx.data.image.names import Names
+from dlx.data.image.on_demand import OnDemand
+from dlx.data.image.pixels import DecodedImages, Images, StoredImages, held
+from dlx.data.image.source import ImageSource
+from dlx.data.image.splits import digest, divide, refuse_untrained, tell_duplicates
+from dlx.data.image.store import Store, folder
+from dlx.data.image.unpacking import Plain, is_packed, unpacked
+from dlx.errors import Misfit, UsageError
+from dlx.processors.image.decoding import MAX_PIXELS, Decoding, Resize
+from dlx.processors.image.processor import ImageProcessor
+
+TOLD = 10  # bad files that the report names
+MOST_WORKERS = 256
+Size = PositiveInt | Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
+MaxPixels = Annotated[int, Field(gt=0, le=MAX_PIXELS)]
+NumWorkers = Annotated[int, Field(ge=0, le=MOST_WORKERS)]
+OnBad = Literal["error", "skip"]
+Channels = Literal[1, 3]
+Wanted = frozenset[str] | None  # the only splits that are needed
+log = logging.getLogger("dlx")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How files become stored pixels: `size` is what the model reads, `decoding` what is stored.
+
+    `processor` is that of a checkpoint, which has been fitted before; `wanted` are the only splits that are needed.
+    """
+
+    size: tuple[int, int]
+    decoding: Decoding
+    on_bad: OnBad
+    store: Store | None
+    num_workers: int
+    processor: ImageProcessor | None
+    wanted: Wanted
+
+    @property
+    def known(self) -> Known | None:
+        """Tell what a model was trained on before, and which splits are needed now."""
+        return Known(self.processor.target.names, self.wanted) if self.processor else None
+
+
+def preparation(
+    processor: Processor | None,
+    wanted: Wanted,
+    *,
+    image_size: Any,
+    cache_size: Any,
+    channels: int,
+    resize: Resize,
+    max_pixels: int,
+    check_endings: bool,
+    on_bad: OnBad,
+    cache: str | None,
+    workers: int | None,
+) -> Preparation:
+    """Put the choices together; raises Misfit where the stored images are smaller than what is read."""
+    size = pair(image_size)
+    stored = size if cache_size is None else pair(cache_size)
+    if stored[0] < size[0] or stored[1] < size[1]:
+        raise Misfit(f"is less than image_size {size[0]}x{size[1]}", ("cache_size",))
+    decoding = Decoding(*stored, channels=channels, resize=resize, max_pixels=max_pixels, check_endings=check_endings)
+    kept, place = fitted(processor, decoding, size), folder(cache)
+    count = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
+    return Preparation(size, decoding, on_bad, Store(place) if place else None, count, kept, wanted if kept else None)
+
+
+def pair(size: Any) -> tuple[int, int]:
+    """Give a size as height and width; one number is both."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def fitted(processor: Processor | None, decoding: Decoding, size: Sequence[int]) -> ImageProcessor | None:
+    """Return a checkpoint's processor where it is one of images that become what the config says; else raise UsageError."""
+    if processor is None:
+        return None
+    if not isinstance(processor, ImageProcessor):
+        raise UsageError(f"the checkpoint's processor, '{processor.name}', reads no images")
+    if tuple(processor.size) != tuple(size):
+        raise Misfit(f"was {_size(processor.size)} in training, and is {_size(size)} now", ("image_size",))
+    then, now = processor.decoding, decoding
+    if (then.height, then.width) != (now.height, now.width):
+        sizes = (_size((one.height, one.width)) for one in (then, now))
+        raise Misfit("was {} in training, and is {} now".format(*sizes), ("cache_size",))
+    for key in ("channels", "resize", "max_pixels", "check_endings"):
+        before, after = then.state_dict()[key], now.state_dict()[key]
+        if before != after:
+            raise Misfit(f"was {before} in training, and is {after} now", (key,))
+    return processor
+
+
+def _size(size: Sequence[int]) -> str:
+    return f"[{size[0]}, {size[1]}]"
+
+
+def assemble(
+    seed: int,
+    listing: Listing,
+    wanted: Preparation,
+    *,
+    val: float | None,
+    test: float | None,
+    split_seed: int,
+    augment: Sequence[Any] | None,
+    batch_size: int,
+    drop_last: bool,
+) -> ImageSource:
+    """Make the data set of a listing; raises Misfit, with all bad files in one report."""
+    listing.files.report()
+    parts = needed(listing.splits, listing.pool, wanted.wanted)
+    found = _decode(listing, sorted(parts), wanted)
+    good = _sift(listing, found.faults, wanted.on_bad)
+    splits = divide(listing, good, val, test, split_seed, parts)
+    chosen = choose(splits, wanted.wanted)
+    if "train" in chosen and wanted.processor is None:
+        refuse_untrained(listing, chosen["train"])
+    tell_duplicates(listing.files.names, found.digests, chosen)
+    images: dict[str, Images] = {split: found.images(rows) for split, rows in chosen.items()}
+    targets = {split: torch.from_numpy(listing.labels[rows]) for split, rows in chosen.items()}
+    source = ImageSource(
+        seed, images, targets, listing.class_names, wanted.decoding, wanted.size, processor=wanted.processor,
+        augment=augment, batch_size=batch_size, drop_last=drop_last,
+    )  # fmt: skip
+    source.facts = {**source.facts, "skipped_count": len(found.faults)}  # kept in the run with the other facts
+    source.drawn = frozenset(split for split in chosen if split not in listing.splits and split != "train")
+    source.digests = {
+        split: digest(listing.class_names, listing.labels[rows], found.digests[rows]) for split, rows in chosen.items()
+    }
+    return source
+
+
+def choose(splits: Mapping[str, np.ndarray], wanted: Wanted) -> dict[str, np.ndarray]:
+    """Give the wanted splits of those there are; raises UsageError where there is none of them."""
+    chosen = {split: rows for split, rows in splits.items() if wanted is None or split in wanted}
+    if not any(len(rows) for rows in chosen.values()):
+        missing = " or ".join(sorted(wanted or ()))
+        there = ", ".join(split for split in ("train", "val", "test") if len(splits.get(split, ())))
+        raise UsageError(f"the data has no split '{missing}'; it has {there}")
+    return chosen
+
+
+@dataclass
+class _Found:
+    """What decoding every file once has told, and where pixels come from: a cache, or decoding when asked for."""
+
+    faults: Mapping[int, str]
+    digests: np.ndarray
+    images: Callable[[np.ndarray], Images]
+
+
+def _decode(listing: Listing, parts: Sequence[str], wanted: Preparation) -> _Found:
+    """Decode parts of a listing, each into a cache of its own: another training image leaves that of the test images valid."""
+    names, faults, digests = listing.files, dict[int, str](), np.zeros(len(listing.labels), np.uint64)
+    stored: dict[str, image_cache.Decoded] = {}
+    if wanted.store is None:
+        _refuse_packed(names, [listing.splits[part] for part in parts])
+    else:
+        wanted.store.open()
+    with unpacked(names.archives, wanted.store.place) if wanted.store else nullcontext(Plain(names.archives, "")) as plain:
+        for part in parts:
+            rows = listing.splits[part]
+            some = names.part(rows)
+            if wanted.store:
+                found = stored[part] = image_cache.decoded(some, wanted.decoding, wanted.store, wanted.num_workers, plain)
+                wrong, digests[rows] = found.faults, found.digests
+            else:
+                wrong, digests[rows] = image_cache.looked_at(some, wanted.decoding, plain, wanted.num_workers)
+            faults |= {int(rows[row]): why for row, why in wrong.items()}
+    if wanted.store is None:
+        decode = OnDemand(wanted.decoding, lambda rows: names.listed(rows, names.archives), wanted.num_workers)
+        return _Found(faults, digests, lambda rows: DecodedImages(decode, wanted.decoding.shape, rows))
+    return _Found(faults, digests, lambda rows: _stored(listing, stored, rows))
+
+
+def _refuse_packed(names: Names, rows: Sequence[np.ndarray]) -> None:
+    used = {number for part in rows for number in names.part(part).used()}
+    if packed := [names.archives[number] for number in sorted(used) if is_packed(names.archives[number])]:
+        raise Misfit(f"{packed[0]} is compressed, so that its images can be read only by way of a cache", ("cache",))
+
+
+def _stored(listing: Listing, stored: Mapping[str, image_cache.Decoded], rows: np.ndarray) -> Images:
+    """Find where the images of a split lie: all of them in the cache of one part."""
+    part = next(part for part in stored if np.isin(rows, listing.splits[part]).all())
+    kept = stored[part]
+    return held(StoredImages(kept.file, kept.shape, np.searchsorted(listing.splits[part], rows)))
+
+
+def _sift(listing: Listing, faults: Mapping[int, str], on_bad: OnBad) -> np.ndarray:
+    good = np.ones(len(listing.labels), bool)
+    if not faults:
+        return good
+    names, kinds = listing.files.names, Counter(why.partition(":")[0] for why in faults.values())
+    summary = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    told = [f"  {names[row]}: {faults[row]}" for row in sorted(faults)[:TOLD]]
+    told += [f"  and {len(faults) - TOLD:,} more"] if len(faults) > TOLD else []
+    whole = f"{len(faults):,} of {len(names):,} images cannot be used ({summary})"
+    if on_bad == "error":
+        raise Misfit("\n".join([f"{whole}; repair or remove them, or leave them out by on_bad: skip", *told]), ("path",))
+    log.warning("%s", "\n".join([f"skipped: {whole}", *told]))
+    good[list(faults)] = False
+    return good

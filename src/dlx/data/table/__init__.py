@@ -1,0 +1,1 @@
+"""Tables: CSV files, scikit-learn's, truth tables."""

@@ -1,0 +1,135 @@
+"""One step: losses of a group of micro-batches to gradients, checked, clipped and applied."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from dlx.core import Batch, Loss, Task
+from dlx.engine.device import Device
+from dlx.errors import DlxError
+
+TAKEN = ("loss", "gradient_norm", "lr", "waiting")  # names of the log's own numbers of training
+Totals = dict[str, list[float]]  # name -> [sum over the items, number of items]
+
+
+class NonFinite(DlxError):
+    """A loss or gradient that is not finite; the parameters are as they were before the update."""
+
+
+class Stepper:
+    """Descends the losses of a task, each by the optimizer of its part."""
+
+    def __init__(self, task: Task, optimizers: Mapping[str, Optimizer], device: Device, clip_norm: float | None = None) -> None:
+        self.task, self.optimizers, self.device, self.clip_norm = task, optimizers, device, clip_norm
+        self.parameters = {part: [p for g in o.param_groups for p in g["params"]] for part, o in optimizers.items()}
+        self.found = torch.zeros(1, device=device.device)  # becomes 1 where a gradient is not finite
+        self.one = torch.ones(1, device=device.device)
+        self.steps = {part: _bare_step(optimizer) for part, optimizer in optimizers.items()}
+        self.plain = device.precision == "float32"
+        self.part_of: dict[str, str] = {}  # of each further number of a loss, the part whose loss gives it
+
+    def __call__(self, group: Sequence[Batch], totals: Totals) -> None:
+        """Step once for every loss that the batches yield; the k-th losses of all batches are one sum."""
+        streams = [self.task.losses(batch) for batch in group]
+        while part := self.backward(streams, group, totals):
+            self.update(part[0], part[1], group, totals)
+
+    def backward(self, streams: list[Iterator[Loss]], group: Sequence[Batch], totals: Totals) -> tuple[str, float] | None:
+        """Take the next loss of every batch backward: the part it concerns and the weight to divide by."""
+        part, weight, ended = None, 0.0, 0
+        for stream in streams:
+            loss = self.following(stream)
+            if loss is None:
+                ended += 1
+                continue
+            if part is None:
+                part = loss.part
+                parameters = self.begin(part)
+            elif part != loss.part:
+                raise DlxError(f"batches of one step yield losses of different parts: '{part}' and '{loss.part}'")
+            self.record(loss, group, totals)
+            # Of one batch the mean is taken as it is; of several, each weighs by its items and the sum is divided once.
+            value = loss.value if len(streams) == 1 else loss.value * loss.weight
+            value.backward(inputs=parameters if part else None)
+            weight += float(loss.weight)
+        if ended not in (0, len(streams)):
+            raise DlxError("batches of one step yield different numbers of losses; a task must yield as many for each")
+        return None if part is None else (part, weight if len(streams) > 1 else 1.0)
+
+    def following(self, stream: Iterator[Loss]) -> Loss | None:
+        """Draw a loss in the precision of forward passes."""
+        if self.plain:
+            return next(stream, None)
+        with self.device.autocast():
+            return next(stream, None)
+
+    def begin(self, part: str) -> list[Tensor]:
+        """Clear the gradients of a part."""
+        if part not in self.parameters:
+            raise DlxError(f"the task descends the part '{part}', but the optimizers have {list(self.parameters)}")
+        for parameter in self.parameters[part]:
+            parameter.grad = None
+        return self.parameters[part]
+
+    def update(self, part: str, weight: float, group: Sequence[Batch], totals: Totals) -> None:
+        """Divide, check and clip a part's gradients, and step its optimizer."""
+        gradients = [p.grad for p in self.parameters[part] if p.grad is not None]
+        if not gradients:
+            raise DlxError(f"the loss{f' of {part}' if part else ''} reaches none of the parameters it should train")
+        # The kernel behind torch's GradScaler divides every gradient and finds the non-finite ones in one pass.
+        self.found.zero_()
+        torch._amp_foreach_non_finite_check_and_unscale_(gradients, self.found, self.one if weight == 1 else self.one / weight)
+        if self.found.item():
+            raise NonFinite(f"the gradient of {_named(part)} is not finite{_samples(group)}")
+        if self.clip_norm:
+            norm = clip_grad_norm_(self.parameters[part], self.clip_norm)
+            _add(totals, f"gradient_norm{'/' * bool(part)}{part}", norm.item(), 1.0)
+        self.steps[part]()
+
+    def record(self, loss: Loss, group: Sequence[Batch], totals: Totals) -> None:
+        """Add a loss and its further numbers to the totals; raises NonFinite."""
+        value = loss.value.item()
+        if not math.isfinite(value):
+            raise NonFinite(f"{_named(loss.part)} is {value}{_samples(group)}")
+        weight = float(loss.weight)
+        _add(totals, f"loss/{loss.part}" if loss.part else "loss", value, weight)
+        if loss.scalars:
+            for name, number in loss.scalars.items():
+                self.refuse_taken(name, loss.part)
+                _add(totals, name, float(number), weight)
+
+    def refuse_taken(self, name: str, part: str) -> None:
+        """Raise DlxError where a loss's further number has the name of another one: both would be added up as one."""
+        if self.part_of.setdefault(name, part) != part:
+            raise DlxError(f"the losses of '{self.part_of[name]}' and '{part}' both give a number '{name}'; rename one")
+        if name.partition("/")[0] in TAKEN:
+            raise DlxError(f"the task gives a number '{name}' beside its loss, a name that the log has for its own; rename it")
+
+
+def _bare_step(optimizer: Optimizer) -> Callable[[], Any]:
+    """Give an optimizer's step without the profiling range torch wraps it in: 4 % of a small model's step."""
+    step = type(optimizer).step
+    return functools.partial(step.__wrapped__, optimizer) if getattr(step, "hooked", False) else optimizer.step  # type: ignore[attr-defined]
+
+
+def _add(totals: Totals, name: str, value: float, weight: float) -> None:
+    total = totals.setdefault(name, [0.0, 0.0])
+    total[0] += value * weight
+    total[1] += weight
+
+
+def _named(part: str) -> str:
+    return f"the loss of the {part}" if part else "the loss"
+
+
+def _samples(group: Sequence[Batch]) -> str:
+    numbers = [int(i) for batch in group if "index" in batch for i in batch["index"]]
+    return f"; the step's samples in the training split: {', '.join(map(str, numbers))}" if numbers else ""

@@ -1,0 +1,299 @@
+"""The loop: once in a while evaluate, once in a while save, one step, log. It knows no task, model or data set."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Any
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch.optim import Optimizer
+
+from dlx.core import Batch, Logger, Schedule, Source, Task, to_device
+from dlx.engine import rehearsal
+from dlx.engine.data_wait import SPAN, Waiting
+from dlx.engine.device import Device
+from dlx.engine.ema import MovingAverage
+from dlx.engine.evaluator import Evaluation, MakeMetrics, evaluate
+from dlx.engine.step import NonFinite, Stepper, Totals
+from dlx.errors import DlxError, Interrupted, Misfit
+
+PULSE = 0.1  # seconds between two signs of progress
+SPACING = 100  # steps between checkpoints where epochs are shorter: durable writing takes as long as many small steps
+
+
+class Trainer:
+    """Trains a task on a source until its last step.
+
+    Keyword-only parameters are the config's `trainer` section.
+    accumulate: micro-batches to one step. clip_norm: largest norm of a part's gradients. ema: decay of the moving
+    average of the parameters. evaluate_every, save_every, log_every: steps; evaluation is after every epoch unless
+    said, and a checkpoint follows an evaluation when SPACING steps have gone by. monitor: the number that chooses the
+    best checkpoint. early_stopping: evaluations without a new best before training ends. keep: recent checkpoints kept
+    beside the best.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        source: Source,
+        optimizers: Mapping[str, Optimizer],
+        schedules: Mapping[str, Schedule],
+        make_metrics: MakeMetrics,
+        device: Device,
+        seed: int,
+        total_steps: int,
+        *,
+        accumulate: PositiveInt = 1,
+        clip_norm: PositiveFloat | None = None,
+        ema: Annotated[float, Field(gt=0, lt=1)] | None = None,
+        evaluate_every: PositiveInt | None = None,
+        save_every: PositiveInt | None = None,
+        log_every: PositiveInt = 50,
+        monitor: str | None = None,
+        early_stopping: PositiveInt | None = None,
+        keep: PositiveInt = 1,
+    ) -> None:
+        self.task, self.source, self.device, self.seed = task, source, device, seed
+        self.optimizers, self.schedules, self.make_metrics = optimizers, schedules, make_metrics
+        self.total_steps, self.accumulate, self.keep = total_steps, accumulate, keep
+        self.steps_per_epoch = math.ceil(source.batches_per_epoch / accumulate) if source.batches_per_epoch else None
+        self.evaluate_every = evaluate_every or self.steps_per_epoch or max(total_steps // 20, 1)
+        self.save_every, self.log_every, self.early_stopping = save_every, log_every, early_stopping
+        self.stepper = Stepper(task, optimizers, device, clip_norm)
+        self.average = MovingAverage(task, ema) if ema else None
+        self.waiting = Waiting(min(SPAN, self.steps_per_epoch or SPAN))
+        self.base_lr = {part: [g["lr"] for g in o.param_groups] for part, o in optimizers.items()}
+        self.factor = dict.fromkeys(optimizers, 1.0)
+        self.left_factors: dict[str, float] = {}  # of the last step before a resume
+        self.monitor, self.higher_is_better = monitor, True
+        self.loggers: Sequence[Logger] = ()
+        self.take: Callable[[Trainer], Any] = lambda trainer: None  # the state as it is now, to be saved
+        self.save: Callable[[Trainer, list[Any]], None] = lambda trainer, states: None
+        self.stop_signal: Callable[[], int | None] = lambda: None
+        # The state that a checkpoint holds, beside the tensors.
+        self.step, self.seconds, self.waited, self.saved_step = 0, 0.0, 0, -1
+        self.best: dict[str, Any] | None = None  # {"step", "name", "value", "loss"}
+        self.totals: Totals = {}
+        self.finished_early = self.rehearsed = False
+        self.best_state: Any = None  # a best checkpoint that is not saved yet
+        self.best_found: Evaluation | None = None
+
+    def fit(self) -> None:
+        """Train to the last step; raises NonFinite, Interrupted, or what a component raises."""
+        if not self.rehearsed:
+            self.rehearse()
+        self.write()  # so that a folder that takes no checkpoint is known before the first step
+        self.heed()  # of signals that came meanwhile
+        self.task.train()
+        begun, before, next_pulse = time.perf_counter(), self.seconds, 0.0
+        self.finished_early = bool(self.early_stopping and self.waited >= self.early_stopping)
+        self.tell_of_resuming()
+        for group in () if self.finished_early else self.groups():
+            self.set_learning_rates()
+            self.descend(group)
+            now = time.perf_counter()
+            self.seconds = before + now - begun
+            self.waiting.add(now)
+            if now >= next_pulse:
+                self.tell("progress", self.step, self.total_steps)
+                next_pulse = now + PULSE
+            self.look_around()
+            if self.finished_early:
+                break
+        self.finish()
+
+    def tell_of_resuming(self) -> None:
+        """Say what a resumed run may do that is not expected: nothing at all, or a jump of the learning rate."""
+        if self.finished_early and self.step < self.total_steps:
+            why = f"it had stopped early, since there was no better {self.monitor} in {self.waited} evaluations"
+            self.tell("message", f"step {self.step}: {why}; a larger trainer.early_stopping, or null, lets it go on")
+        for told in rehearsal.raised(self.left_factors, self.schedules, self.base_lr, self.step, self.total_steps):
+            self.tell("message", f"step {self.step}: {told}")
+
+    def groups(self) -> Iterator[list[Batch]]:
+        """Yield the micro-batches of every step left; no step reaches over the end of an epoch."""
+        while self.step < self.total_steps:
+            before = self.step
+            self.enter_epoch(self.step)
+            batches = iter(self.source.train(self.task))
+            while self.step < self.total_steps and (group := self.waiting.take(batches, self.accumulate, self.source)):
+                yield [to_device(batch, self.device.device) for batch in group]
+            if self.step == before:
+                raise DlxError("the data source yields no training batch")
+
+    def enter_epoch(self, step: int) -> None:
+        """Tell the model which epoch a step belongs to: it may thaw at one."""
+        if self.steps_per_epoch and (enter := getattr(self.task.model, "enter_epoch", None)):
+            enter(step // self.steps_per_epoch)
+
+    def descend(self, group: list[Batch]) -> None:
+        """Take one step; a failure names its number."""
+        try:
+            self.stepper(group, self.totals)
+        except NonFinite as error:
+            raise NonFinite(f"step {self.step + 1}: {error}") from None
+        self.step += 1
+        if self.average:
+            self.average.update()
+
+    def look_around(self) -> None:
+        """Log, evaluate and save where the step asks for it."""
+        last = self.step == self.total_steps
+        if last or self.step % self.evaluate_every == 0:
+            self.evaluate()
+        elif self.step % self.log_every == 0:
+            self.log({})
+        if self.save_every and self.step % self.save_every == 0:
+            self.write()
+        self.heed()
+
+    def heed(self) -> None:
+        """Stop, with everything saved, where a signal asks for it."""
+        if signal := self.stop_signal():
+            self.finish()
+            raise Interrupted(signal)
+
+    def heed_waiting(self) -> None:
+        """Stop where a signal asks for it while a batch is waited for; in an evaluation, without saving: it comes out again."""
+        if signal := self.stop_signal():
+            if self.waiting.return_to_step(self.source):
+                self.finish()
+            raise Interrupted(signal)
+
+    def evaluate(self) -> None:
+        """Evaluate on the validation split, judge, log and save."""
+        if "val" in self.source.splits():
+            found = self.validate()
+            is_best = self.judge(found.scalars)
+            numbers = self.log({f"val/{name}": value for name, value in found.scalars.items()})
+            for remark in self.task.remarks(numbers):
+                self.tell("message", f"step {self.step}: {remark}")
+            for name, picture in found.shown.items():
+                self.tell("frame", self.step, name, picture)
+            if is_best:
+                self.best_found, self.best_state = found, self.take(self)
+        else:
+            self.log({})
+        if not self.save_every and self.step - self.saved_step >= SPACING:
+            self.write()
+        if self.early_stopping and self.waited >= self.early_stopping and self.step < self.total_steps:
+            self.finished_early = True
+            self.tell("message", f"step {self.step}: no better {self.monitor} in {self.waited} evaluations; stopping early")
+
+    def validate(self, batches: int | None = None) -> Evaluation:
+        """Evaluate the first batches of the validation split, or all, with the averaged weights where there are any."""
+        with self.average.applied() if self.average else contextlib.nullcontext():
+            stream = islice(self.source.evaluate(self.task, "val"), batches)
+            return evaluate(self.task, stream, self.make_metrics, self.device, self.seed, self.task.show)
+
+    def judge(self, scalars: Mapping[str, float]) -> bool:
+        """Compare the monitored number with the best so far; of equals, the smaller loss is better."""
+        assert self.monitor
+        value, loss = scalars[self.monitor], scalars.get("loss", 0.0)
+        for name, number in ((self.monitor, value), ("loss", loss)):
+            if not math.isfinite(number):
+                raise NonFinite(f"step {self.step}: the validation {name} is {number}")
+        sign = 1 if self.higher_is_better else -1
+        better = self.best is None or (sign * value, -loss) > (sign * self.best["value"], -self.best["loss"])
+        if better:
+            self.best = {"step": self.step, "name": self.monitor, "value": value, "loss": loss}
+        self.waited = 0 if better else self.waited + 1
+        for schedule in self.schedules.values():
+            schedule.observe(value, better)
+        return better
+
+    def rehearse(self) -> None:
+        """Try on few samples what training does: one evaluation batch with every metric, and the smallest training batches."""
+        rehearsal.verify(self.task, self.source, self.device, self.seed)
+        if "val" in self.source.splits():
+            self.monitor, self.higher_is_better = rehearsal.monitored(self.validate, self.monitor)
+        elif self.monitor or self.early_stopping:
+            place = ("trainer", "monitor" if self.monitor else "early_stopping")
+            raise Misfit("needs a validation split, and the data has none", place)
+        self.rehearse_small_batches()
+        self.rehearsed = True
+
+    def rehearse_small_batches(self) -> None:
+        """Try the training batches to come that have few samples, with all thawed that ever will be."""
+        sizes = self.source.batch_sizes if self.total_steps >= (self.steps_per_epoch or 0) else self.source.batch_sizes[:1]
+        if self.total_steps:
+            self.enter_epoch(self.total_steps - 1)
+            rehearsal.small_batches(self.task, self.source, sizes, self.device, self.seed)
+            self.enter_epoch(self.step)
+
+    def set_learning_rates(self) -> None:
+        """Give every optimizer the rate of the coming step."""
+        for part, schedule in self.schedules.items():
+            factor = schedule.factor(self.step)
+            if factor != self.factor[part]:
+                self.factor[part] = factor
+                for group, base in zip(self.optimizers[part].param_groups, self.base_lr[part], strict=True):
+                    group["lr"] = base * factor
+
+    def log(self, scalars: Mapping[str, float]) -> Mapping[str, float]:
+        """Write the means since the last line, the learning rates, and more numbers, as one line; give them."""
+        means = {f"train/{name}": total / items for name, (total, items) in self.totals.items() if items}
+        rates = {f"train/lr{'/' * bool(part)}{part}": o.param_groups[0]["lr"] for part, o in self.optimizers.items()}
+        self.totals = {}
+        epoch = {"epoch": round(self.step / self.steps_per_epoch, 4)} if self.steps_per_epoch else {}
+        now = {**epoch, "seconds": round(self.seconds, 3)}
+        numbers = {**now, **means, "train/waiting": self.waiting.share(), **rates, **scalars}
+        self.tell("log", self.step, numbers)
+        if advice := self.waiting.advice():
+            self.tell("message", f"step {self.step}: {advice}")
+        return numbers
+
+    def write(self) -> None:
+        """Save this very step, and the best one where it waits for that."""
+        if self.saved_step == self.step:
+            return
+        best, self.best_state = self.best_state, None
+        newest = best if best is not None and self.best and self.best["step"] == self.step else self.take(self)
+        self.save(self, [newest] if best is None or best is newest else [best, newest])
+        self.saved_step = self.step
+
+    def finish(self) -> None:
+        """See that the last step is saved and the best evaluation drawn, whatever came last."""
+        self.write()
+        self.tell("progress", self.step, self.total_steps)
+        try:
+            for name, picture in self.best_found.pictures().items() if self.best_found else ():
+                self.tell("picture", self.step, f"val_{name}", picture)
+        except Exception as error:  # all that matters is saved: a failure to draw is no failure of the run
+            self.tell("message", f"warning: the best evaluation could not be drawn: {error}")
+
+    def tell(self, what: str, *arguments: Any) -> None:
+        """Call a method of every logger."""
+        for logger in self.loggers:
+            getattr(logger, what)(*arguments)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tell the state beside the tensors, as JSON values."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "waited": self.waited,
+            "best": self.best,
+            "totals": self.totals,
+            "monitor": self.monitor,
+            "source": self.source.state_dict(),
+            "schedules": {part: schedule.state_dict() for part, schedule in self.schedules.items()},
+            "factors": self.factor,
+            "average_updates": self.average.updates if self.average else 0,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to a state."""
+        self.step = self.saved_step = state["step"]
+        self.seconds, self.waited, self.best = state["seconds"], state["waited"], state["best"]
+        self.totals = {name: list(total) for name, total in state["totals"].items()}
+        self.left_factors = dict(state.get("factors", {}))  # absent in checkpoints of older versions
+        self.source.load_state_dict(state["source"])
+        for part, schedule in self.schedules.items():
+            schedule.load_state_dict(state["schedules"][part])
+        if self.average:
+            self.average.updates = state["average_updates"]

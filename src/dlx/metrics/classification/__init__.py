@@ -1,0 +1,1 @@
+"""How often the right class is chosen, how surely, and where not."""

@@ -1,0 +1,1 @@
+"""How images that were made differ from real ones."""

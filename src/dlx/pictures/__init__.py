@@ -1,0 +1,1 @@
+"""What there is to look at: figures, grids of images, heat maps."""

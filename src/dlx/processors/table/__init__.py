@@ -1,0 +1,1 @@
+"""Rows of named cells to tensors."""

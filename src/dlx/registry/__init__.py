@@ -1,0 +1,35 @@
+"""Names to constructors, and a constructor's signature as the schema of its settings."""
+
+from dlx.registry.registry import (
+    REGISTRIES,
+    Registry,
+    augmentations,
+    layers,
+    load_entry_points,
+    load_plugin,
+    loggers,
+    metrics,
+    models,
+    optimizers,
+    processors,
+    schedules,
+    sources,
+    tasks,
+)
+
+__all__ = [
+    "REGISTRIES",
+    "Registry",
+    "augmentations",
+    "layers",
+    "load_entry_points",
+    "load_plugin",
+    "loggers",
+    "metrics",
+    "models",
+    "optimizers",
+    "processors",
+    "schedules",
+    "sources",
+    "tasks",
+]

@@ -1,0 +1,1 @@
+"""Files: run directories, checkpoints, tensors to bytes, foreign weights."""
