@@ -63,6 +63,7 @@ def dlx(data: Path, steps: int, threads: int) -> dict[str, float]:
     from dlx.assembly import experiment as build
     from dlx.commands.train import Session
     from dlx.core import Logger
+    from dlx.engine.journal import Journal
     from dlx.storage.run import Run
 
     clock, found = Clock(), dict[str, float]()
@@ -79,9 +80,8 @@ def dlx(data: Path, steps: int, threads: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
         session = Session(run, experiment, trainer, True, quiet=True)
         session.prepare()
-        trainer.loggers = [*trainer.loggers, Watch()]
-        trainer.fit()
-        trainer.tell("close")
+        trainer.fit(Journal([*session.journal.loggers, Watch()]), session)
+        session.journal.close()
     return found
 
 

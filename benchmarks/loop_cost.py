@@ -24,7 +24,8 @@ from dlx.assembly import plan as planning
 from dlx.commands.train import Session
 from dlx.config import spec
 from dlx.core import Logger
-from dlx.data.in_memory import Memory
+from dlx.data.in_memory import InMemorySource
+from dlx.engine.journal import Journal
 from dlx.registry import sources
 from dlx.storage.run import Run
 
@@ -32,13 +33,13 @@ ROWS, BATCH, EPOCHS = 32_000, 32, 12
 
 
 @sources("random_rows")
-def random_rows(seed: int) -> Memory:
+def random_rows(seed: int) -> InMemorySource:
     """Rows whose class is a noisy linear function of 64 numbers."""
     inputs = torch.randn(ROWS, 64, generator=torch.Generator().manual_seed(0))
     target = (inputs @ torch.randn(64, 10, generator=torch.Generator().manual_seed(1))).argmax(1)
     data = {"train": {"input": inputs, "target": target}, "val": {"input": inputs[:1000], "target": target[:1000]}}
     facts = {"input_shape": [64], "num_features": 64, "num_classes": 10}
-    return Memory(seed, data, facts, batch_size=BATCH)
+    return InMemorySource(seed, data, facts, batch_size=BATCH)
 
 
 CONFIG = f"""
@@ -73,9 +74,8 @@ def loop() -> float:
         session = Session(run, built, trainer, True, quiet=True)
         session.prepare()
         clock = Clock()
-        trainer.loggers = [*trainer.loggers, clock]
-        trainer.fit()
-        trainer.tell("close")
+        trainer.fit(Journal([*session.journal.loggers, clock]), session)
+        session.journal.close()
     (first, begun), (last, ended) = clock.epochs[0], clock.epochs[-2]  # the last line comes after an evaluation
     return (ended - begun) / (last - first)
 

@@ -16,7 +16,7 @@ ALLOWED = {
     "registry": set(),
     "pictures": set(),
     "storage": {"dlx"},
-    "engine": {"config", "core", "storage"},
+    "engine": {"core", "storage"},
     "layers": {"registry"},
     "augmentation": {"registry"},
     "optimizers": {"registry"},

@@ -175,9 +175,9 @@ def predict(
     from dlx.commands import predict as command
 
     if count is None:
-        _refuse_stray(inputs, label, output, explain)
-        folder = (output or Path()) if explain else None
-        rows = command.predict(path, inputs or [], _with(None, device), explain=folder, skip_bad=skip_bad)
+        _refuse_stray(inputs, label)
+        drawn, written = (output or Path(), None) if explain else (None, output)
+        rows = command.predict(path, inputs or [], _with(None, device), explain=drawn, skip_bad=skip_bad, output=written)
     else:
         if inputs or explain or skip_bad:
             raise UsageError("--count makes new images; leave out the inputs, --explain and --skip-bad")
@@ -189,14 +189,12 @@ def predict(
         _give(line)
 
 
-def _refuse_stray(inputs: list[str] | None, label: str | None, output: Path | None, explain: bool) -> None:
+def _refuse_stray(inputs: list[str] | None, label: str | None) -> None:
     """Refuse options that say nothing without another one."""
     if not inputs:
         raise UsageError("give inputs to answer, or --count N for a model that makes images")
     if label is not None:
         raise UsageError("--label chooses what --count makes, which is not given")
-    if output is not None and not explain:
-        raise UsageError("--output is the folder of what --explain or --count draws, and neither is given")
 
 
 @app.command()

@@ -7,14 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dlx.data.in_memory as memory_module
-from dlx.data.in_memory import Memory
+from dlx.data.in_memory import InMemorySource
 from dlx.data.order import generator, permutation
 from dlx.errors import Misfit, UsageError
 
 
 def source(size=10, batch_size=3, seed=0, **choices):
     words = {"input": torch.arange(size * 2.0).reshape(size, 2), "target": torch.arange(size)}
-    return Memory(seed, {"train": words, "val": {k: v[:4] for k, v in words.items()}}, {}, batch_size=batch_size, **choices)
+    return InMemorySource(
+        seed, {"train": words, "val": {k: v[:4] for k, v in words.items()}}, {}, batch_size=batch_size, **choices
+    )
 
 
 def equal(one, other):
@@ -125,7 +127,7 @@ def test_evaluation_is_in_order_and_leaves_the_data_alone():
 
 
 def test_an_unknown_or_empty_split_names_those_there_are():
-    data = Memory(0, {"train": {"input": torch.ones(2, 1)}, "test": {"input": torch.ones(0, 1)}}, {}, batch_size=1)
+    data = InMemorySource(0, {"train": {"input": torch.ones(2, 1)}, "test": {"input": torch.ones(0, 1)}}, {}, batch_size=1)
     assert data.splits() == ["train"]
     for split in ("test", "val"):
         with pytest.raises(UsageError, match=f"'{split}': unknown split; there is train"):
@@ -134,9 +136,9 @@ def test_an_unknown_or_empty_split_names_those_there_are():
 
 def test_no_training_samples_is_a_misfit():
     with pytest.raises(Misfit, match="the training split has 0 samples"):
-        Memory(0, {"train": {"input": torch.ones(0, 1)}}, {}, batch_size=1)
+        InMemorySource(0, {"train": {"input": torch.ones(0, 1)}}, {}, batch_size=1)
 
 
 def test_uneven_words_are_a_programming_error():
     with pytest.raises(ValueError, match="the words of train have different lengths"):
-        Memory(0, {"train": {"input": torch.ones(2, 1), "target": torch.ones(3)}}, {}, batch_size=1)
+        InMemorySource(0, {"train": {"input": torch.ones(2, 1), "target": torch.ones(3)}}, {}, batch_size=1)

@@ -5,10 +5,10 @@ from torch import nn
 from dlx.assembly import experiment as build
 from dlx.assembly import plan as planning
 from dlx.config import spec
-from dlx.core import Task
-from dlx.data.in_memory import Memory
+from dlx.core import Logger, Task
+from dlx.data.in_memory import InMemorySource
 from dlx.engine import cached_features as features
-from dlx.engine.cached_features import CachedFeatures, Growing
+from dlx.engine.cached_features import CachedFeatures, SpillingTensor
 from dlx.engine.device import Device
 from dlx.tasks.classification import Classification
 
@@ -44,7 +44,7 @@ def source(**choices):
     data = {
         split: {"input": torch.randn(n, 3), "target": torch.randint(0, 2, (n,))} for split, n in [("train", 22), ("val", 7)]
     }
-    return Memory(3, data, {"num_classes": 2}, batch_size=4, evaluation_batch_size=5, **choices)
+    return InMemorySource(3, data, {"num_classes": 2}, batch_size=4, evaluation_batch_size=5, **choices)
 
 
 def wrapped(model=None, **choices):
@@ -120,21 +120,14 @@ def test_what_a_model_does_in_place_does_no_harm():
 
 
 def test_what_may_not_be_kept_is_left_alone():
-    for change in ({"random_inputs": True}, {"order": None}):
+    for name, value in (("random_inputs", True), ("ordered", False)):
         plain = source()
-        for name, value in change.items():
-            setattr(plain, name, value)
-        hidden = plain if "random_inputs" in change else NoOrder(plain)
-        assert features.cached(hidden, Classification(Net(), 2), Device(name="cpu")) is hidden
+        setattr(plain, name, value)
+        assert features.cached(plain, Classification(Net(), 2), Device(name="cpu")) is plain
     warm = Net()
     warm.frozen_features = False
     assert not isinstance(wrapped(warm)[0], CachedFeatures)
     assert not isinstance(features.cached(plain, Classification(nn.Linear(3, 2), 2), Device(name="cpu")), CachedFeatures)
-
-
-class NoOrder:
-    def __init__(self, source):
-        self.facts, self.train, self.evaluate = source.facts, source.train, source.evaluate
 
 
 def test_images_come_again_when_the_backbone_thaws():
@@ -144,22 +137,22 @@ def test_images_come_again_when_the_backbone_thaws():
     assert {"input", "target", "index"} == set(next(cached.train(task))) == set(next(iter(cached.evaluate(task, "val"))))
 
 
-def test_the_first_pass_may_be_interrupted():
+def test_the_first_pass_is_prepared_in_pieces_between_which_it_may_end():
     cached, task = wrapped()
-
-    def stop():
-        raise KeyboardInterrupt
-
-    cached.between = stop
-    with pytest.raises(KeyboardInterrupt):
-        next(cached.train(task))
+    pieces = cached.prepare(task)
+    next(pieces)
+    pieces.close()  # as a signal that is looked for between them does
+    assert not cached.kept
     assert cached.state_dict()["samples"] == 0
+    assert len(list(cached.prepare(task))) == len(list(cached.source.evaluate(task, "train")))
+    assert "train" in cached.kept
+    assert list(cached.prepare(task)) == []
 
 
 def test_large_features_lie_in_a_file(monkeypatch):
     monkeypatch.setattr(features, "LARGE", 100)
     parts = [torch.randn(3, 2, 5).to(torch.bfloat16) for _ in range(4)] + [torch.randn(1, 2, 5).to(torch.bfloat16)]
-    growing = Growing()
+    growing = SpillingTensor()
     for part in parts:
         growing.append(part)
     assert growing.file is not None
@@ -172,17 +165,14 @@ def train(cache):
     trainer = build.trainer(built)
     rows = []
 
-    class Lines:
+    class Lines(Logger):
         def log(self, step, scalars):
             rows.append({name: value for name, value in scalars.items() if name not in ("seconds", "train/waiting")})
 
-        def __getattr__(self, name):
-            return lambda *arguments: None
-
-    trainer.loggers, trainer.log_every = [Lines()], 1
+    trainer.log_every = 1
     trainer.source = features.cached(built.source, built.task, built.device) if cache else built.source
     assert isinstance(trainer.source, CachedFeatures) == cache
-    trainer.fit()
+    trainer.fit(Lines())
     return rows, {name: value.clone() for name, value in built.task.state_dict().items()}
 
 

@@ -15,13 +15,13 @@ def waiting(kept, step, word, number):
         for batch in original(*arguments):
             drawn[0] += trainer.step >= step
             if drawn[0] == number:
-                trainer.stop_signal = lambda: 15
-                source.heed()
+                kept.signal = lambda: 15
+                trainer.stop_while_waiting()
             yield batch
 
     setattr(source, word, delayed)
     with pytest.raises(Interrupted):
-        trainer.fit()
+        kept.fit()
     return kept
 
 

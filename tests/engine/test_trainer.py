@@ -85,7 +85,7 @@ def test_training_stops_early_after_evaluations_without_a_new_best():
     values = [row["val/accuracy"] for row in kept.lines.rows if "val/accuracy" in row]
     assert kept.trainer.finished_early
     assert kept.trainer.step == 6 * len(values) < 300
-    assert kept.trainer.waited == 3
+    assert kept.trainer.evaluations_without_best == 3
     assert kept.saved[-1][0] == kept.trainer.step
     assert "no better accuracy in 3 evaluations; stopping early" in kept.lines.messages[-1]
 
@@ -94,9 +94,9 @@ def test_the_best_of_equal_numbers_has_the_smaller_loss():
     trainer = Kept().trainer
     trainer.monitor = "accuracy"
     judged = [(0.5, 2.0), (0.5, 1.0), (0.5, 1.0), (0.6, 9.0), (0.5, 0.1)]
-    assert [trainer.judge({"accuracy": a, "loss": b}) for a, b in judged] == [True, True, False, True, False]
+    assert [trainer.update_best({"accuracy": a, "loss": b}) for a, b in judged] == [True, True, False, True, False]
     trainer.best, trainer.monitor, trainer.higher_is_better = None, "loss", False
-    assert [trainer.judge({"loss": loss}) for loss in (2.0, 3.0, 1.0)] == [True, False, True]
+    assert [trainer.update_best({"loss": loss}) for loss in (2.0, 3.0, 1.0)] == [True, False, True]
 
 
 class Fails(Metric):
@@ -127,7 +127,7 @@ def test_a_checkpoint_that_cannot_be_saved_fails_before_the_first_step():
     def full(trainer, states):
         raise DlxError("cannot save: No space left on device")
 
-    kept.trainer.save = full
+    kept.save = full
     with pytest.raises(DlxError, match="No space left"):
         kept.fit()
     assert kept.trainer.step == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from dlx.assembly import experiment as build
@@ -52,13 +53,23 @@ class Kept:
         self.trainer: Trainer = build.trainer(self.built)
         self.lines = Lines()
         self.saved: list[tuple[int, dict[str, bytes]]] = []
-        self.trainer.loggers = [self.lines]
-        self.trainer.take = lambda trainer: (trainer.step, self.pack())
-        self.trainer.save = lambda trainer, states: self.saved.extend(states)
+        self.signal: Callable[[], int | None] = lambda: None
 
-    def pack(self) -> dict[str, bytes]:
+    def snapshot(self, trainer: Trainer, *, resumable: bool) -> Any:
+        """Keep the present state."""
+        return trainer.step, self.pack(resumable)
+
+    def save(self, trainer: Trainer, states: list[Any]) -> None:
+        """Keep states."""
+        self.saved.extend(states)
+
+    def stop_signal(self) -> int | None:
+        """Ask whoever stops this training."""
+        return self.signal()
+
+    def pack(self, resumable: bool = True) -> dict[str, bytes]:
         """Write the present state."""
-        return pack(self.trainer, "", self.built.source.facts, self.built.source.processor)
+        return pack(self.trainer, "", self.built.source.facts, self.built.source.processor, resumable=resumable)
 
     def go_on_from(self, other: Kept) -> Kept:
         """Return to another's newest checkpoint, and to its lines up to there."""
@@ -70,14 +81,14 @@ class Kept:
 
     def fit(self) -> Kept:
         """Train to the end."""
-        self.trainer.fit()
+        self.trainer.fit(self.lines, self)
         return self
 
     def interrupt(self, step: int) -> Kept:
         """Train until a signal comes at a step."""
-        self.trainer.stop_signal = lambda: 15 if self.trainer.step >= step else None
+        self.signal = lambda: 15 if self.trainer.step >= step else None
         try:
-            self.trainer.fit()
+            self.trainer.fit(self.lines, self)
         except Interrupted:
             assert self.saved[-1][0] == step
         return self
@@ -89,9 +100,9 @@ class Kept:
             if self.trainer.step >= step:
                 raise Died
 
-        self.trainer.stop_signal = die
+        self.signal = die
         try:
-            self.trainer.fit()
+            self.trainer.fit(self.lines, self)
         except Died:
             assert self.saved[-1][0] <= step
         return self

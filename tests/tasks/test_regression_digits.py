@@ -69,7 +69,7 @@ def test_a_task_moves_to_where_there_is_no_float64_and_targets_stay_on_the_cpu()
     assert not [value for value in made.state_dict().values() if value.dtype == torch.float64]
     batch = {"input": torch.zeros(2, 1), "target": torch.zeros(2, 1, dtype=torch.float64)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dlx.core.WITHOUT_FLOAT64", ("meta",))  # stands for mps
+        patch.setattr("dlx.core.batch.WITHOUT_FLOAT64", ("meta",))  # stands for mps
         moved = to_device(batch, torch.device("meta"))
     assert (moved["input"].device.type, moved["target"].device.type) == ("meta", "cpu")
 

@@ -277,8 +277,7 @@ def test_the_losses_of_the_first_steps_are_what_they_always_were(name):
     trainer = build.trainer(build.experiment(planning.plan(spec.parse(EXPERIMENTS[name], "x.yaml"))))
     logger = Losses()
     logger.found = []
-    trainer.loggers = [logger]
-    trainer.fit()
+    trainer.fit(logger)
     file = GOLDEN / f"{name}.json"
     if os.environ.get("DLX_WRITE_GOLDEN"):
         file.write_text(json.dumps([round(loss, 8) for loss in logger.found], indent=1) + "\n")

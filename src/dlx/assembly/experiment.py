@@ -14,7 +14,7 @@ from dlx import registry
 from dlx.assembly.kept import Kept
 from dlx.assembly.plan import Component, Plan, at, draft
 from dlx.config.values import Spec, SpecError
-from dlx.core import Metric, Processor, Schedule, Source, Task, to_device
+from dlx.core import HasOutputPath, Metric, Processor, Schedule, Source, Task, shortened, to_device
 from dlx.engine import cached_features
 from dlx.engine.device import Device
 from dlx.engine.evaluator import evaluating
@@ -121,7 +121,8 @@ def metric_facts(source: Source, facts: Mapping[str, Any]) -> dict[str, Any]:
 
         return load(path)
 
-    return {**facts, "training": lambda: source.evaluate(None, "train"), "trained": load_trained}
+    training = lambda: source.evaluate(None, "train")  # noqa: E731
+    return {**facts, "training": training, "trained": load_trained, "processor": source.processor}
 
 
 def reads_training(spec: Spec) -> bool:
@@ -153,13 +154,12 @@ def _metric_faults(plan: Plan, facts: Mapping[str, Any], data: str) -> list[Faul
 
 def verify(built: Learner, source: Source, plan: Plan) -> None:
     """Let the task look at one batch; an error of shape inside the model is told at the model's place."""
-    split = next(s for s in ("val", "train", "test") if s in source.splits())
-    batch = next(iter(source.evaluate(built.task, split)), None)
-    if batch is None:
+    if (example := source.example()) is None:
         return
-    batch = {k: v[:4] if isinstance(v, torch.Tensor) else v for k, v in batch.items()}  # enough to see what fits
+    batch = shortened(example, 4)  # enough to see what fits
     on_device = to_device(batch, built.device.device)
-    place = getattr(built.task.model, "output_path", ())
+    model: nn.Module = built.task.model
+    place = model.output_path if isinstance(model, HasOutputPath) else ()
     try:
         with evaluating(built.task, built.device, built.seed), built.device.autocast():
             built.task.verify(on_device)
@@ -201,13 +201,9 @@ def trainer(built: Experiment) -> Trainer:
     except ConfigError as error:
         raise SpecError(plan.spec.describe(error)) from None
     kept = cached_features.cached(source, built.task, built.device)
-    made = Trainer(
+    return Trainer(
         built.task, kept, optimizers, schedules, built.make_metrics, built.device, built.seed, total, **plan["trainer"]
     )
-    source.heed = made.heed_waiting
-    if kept is not source:
-        kept.between = made.heed  # type: ignore[attr-defined]
-    return made
 
 
 def _parts(section: Any) -> dict[str, Component]:

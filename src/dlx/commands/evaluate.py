@@ -25,6 +25,7 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
     described = loaded.spec(overrides)
     from dlx.assembly import experiment
     from dlx.engine import evaluator
+    from dlx.engine.actor import Actor
     from dlx.storage import weights
 
     kept = loaded.kept({split, *(["train"] if experiment.reads_training(described) else [])})
@@ -34,11 +35,13 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
     if split not in built.source.splits():
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
     kept.tell_changed(built.source, split, f"data '{built.plan['data'].name}'")
-    batches = watched(built.source.evaluate(built.task, split))
-    task = built.task
-    found = evaluator.evaluate(
-        task, batches, closer(built), built.device, built.seed, show=task.show_closely, with_baseline=True
-    )
+    batches, task = watched(built.source.evaluate(Actor(built.task, built.device), split)), built.task
+    try:
+        found = evaluator.evaluate(
+            task, batches, closer(built), built.device, built.seed, show=task.show_closely, with_baseline=True
+        )
+    finally:
+        built.source.close()
     state = loaded.json("state.json")
     return {
         "checkpoint": str(loaded.path),
@@ -47,6 +50,7 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
         **{f"{split}/{k}": v for k, v in found.scalars.items()},
         **{f"baseline/{k}": v for k, v in found.baseline.items()},
         "pictures": draw(found, loaded.path, split),
+        "tables": tables(found),
     }
 
 
@@ -75,11 +79,21 @@ def closer(built: Any) -> Callable[[], list[Any]]:
     return lambda: built.make_metrics() + [registry.metrics.build(n, {}, facts) for n in names if n not in chosen]
 
 
+def tables(found: Any) -> dict[str, list[list[str]]]:
+    """Return what the task has written down, by name: rows of cells, the header first."""
+    from dlx.core import Table
+
+    shown = {name: table for name, table in found.shown.items() if isinstance(table, Table)}
+    return {name: [list(table.header), *map(list, table.rows)] for name, table in shown.items()}
+
+
 def draw(found: Any, checkpoint: Path, split: str) -> list[str]:
     """Save the pictures of an evaluation in the plots of the checkpoint's run, where it lies in one; give their files.
 
     What cannot be drawn or written is told: the numbers do not depend on it.
     """
+    from dlx.core import Table
+
     run = run_of(checkpoint)
     if run is None:
         return []
@@ -89,10 +103,13 @@ def draw(found: Any, checkpoint: Path, split: str) -> list[str]:
             pictures = {**metric.pictures(), **pictures}
     with optional(f"pictures in {run / 'plots'}"):
         files.make_folder(run / "plots")
-        for name, picture in pictures.items():
-            file = run / "plots" / f"{split}_{name}.png"
+        for name, shown in pictures.items():
+            file = run / "plots" / f"{split}_{name}.{'txt' if isinstance(shown, Table) else 'png'}"
             with optional(str(file)):
-                files.save_picture(picture, file)
+                if isinstance(shown, Table):
+                    files.write(file, f"{shown.text()}\n".encode())
+                else:
+                    files.save_picture(shown, file)
                 written.append(str(file))
     return written
 
@@ -111,7 +128,14 @@ def render(result: dict[str, Any], as_json: bool) -> str:
         baseline = result.get(f"baseline/{name}")
         beside = "" if baseline is None else brief(baseline, 4)
         lines.append(f"{name:{width}}  {brief(numbers[name], 4):>10}  {beside:>10}")
-    return "\n".join(lines + table(numbers) + [f"wrote {picture}" for picture in result["pictures"]])
+    return "\n".join(lines + table(numbers) + examples(result["tables"]) + [f"wrote {file}" for file in result["pictures"]])
+
+
+def examples(tables: dict[str, list[list[str]]]) -> list[str]:
+    """Lay out what the task has written down, each table under its name."""
+    from dlx.core import Table
+
+    return [line for name, (header, *rows) in tables.items() for line in ("", one_line(name), Table(header, rows).text())]
 
 
 def table(numbers: dict[str, float]) -> list[str]:

@@ -19,11 +19,14 @@ def predict(
     path: str,
     inputs: list[str],
     overrides: list[str],
-    batch_size: int = 256,
     explain: Path | None = None,
     skip_bad: bool = False,
+    output: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield one answer an example, in the order of the inputs; with pictures of why in the folder `explain`."""
+    """Yield one answer an example, in the order of the inputs.
+
+    The folder `explain` gets pictures of why; `output` the files that answers consist of, where the model's do.
+    """
     loaded = load(path)
     kept = loaded.json("processor.json")
     if kept is None:
@@ -35,11 +38,13 @@ def predict(
     built = loaded.learner(overrides)
     if generates(built.task):
         raise UsageError(f"{loaded.path}: it reads no inputs, it makes images: dlx predict {path} --count 64")
-    processor: Any = experiment.processor(kept)
+    processor = experiment.processor(kept)
     if skip_bad:
         if not processor.can_skip:
             raise UsageError("--skip-bad leaves out image files; this model reads none")
         processor.skip_bad = True
+    if output is not None and not processor.writes:
+        raise UsageError("--output is the folder of what --explain or --count draws, and neither is given")
     explanations = None
     if explain is not None:
         from dlx.commands.explaining import Explanations
@@ -48,7 +53,7 @@ def predict(
     examples = iter(processor.read(inputs))
     given = 0
     with evaluator.evaluating(built.task, built.device, built.seed), telling(lambda: given):
-        while group := list(islice(examples, batch_size)):
+        while group := list(islice(examples, processor.batch_size)):
             encoded = processor.encode(group)
             if skip_bad and not len(encoded["input"]):
                 continue
@@ -59,6 +64,8 @@ def predict(
                 place = processor.place(group[row]) or f"answer {given + row + 1}"
                 raise DlxError(f"{place}: the model's answer is no finite number; its weights may have diverged")
             answers = processor.decode(prediction)
+            if output is not None:
+                processor.write(answers, prediction, output)
             if explanations:
                 explanations.add(batch, answers)
             for answer in answers:

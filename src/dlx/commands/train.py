@@ -64,7 +64,7 @@ def train(
 
     if resume and path.exists():
         described.plugins = given_to(path)
-    found = checkpoint.newest_valid(path / "checkpoints")[0] if resume and path.exists() else None
+    found = checkpoint.newest_valid(path / "checkpoints", contents.refuse_unresumable)[0] if resume and path.exists() else None
     if found:
         # By a config of the user's own the user has said what may be read; by a run's, its maker has.
         earlier, trusted = Loaded(found, contents.read(found)), trust or not Path(config).is_dir()
@@ -130,18 +130,27 @@ class Session:
 
     def __init__(self, run: Run, built: Any, trainer: Trainer, is_new: bool, quiet: bool) -> None:
         from dlx import registry
+        from dlx.config import yaml_reader
+        from dlx.engine.journal import Journal
         from dlx.engine.saver import Saver
 
         self.run_directory, self.trainer, self.built, self.is_new = run, trainer, built, is_new
         source = built.source
-        config = built.plan.resolved()
         facts = {**built.facts, "digests": dict(source.digests)}
-        self.config = config
-        self.saver = Saver(run.path / "checkpoints", config, facts, source.processor, trainer.keep)
+        self.config = yaml_reader.dump(built.plan.resolved())
+        self.saver = Saver(run.path / "checkpoints", self.config, facts, source.processor, trainer.keep)
+        self.received: list[int] = []  # signals that ask for an end
         wanted = {"run": run, "quiet": quiet}
         always = [registry.loggers.build(n, {}, wanted) for n in ("console", "jsonl")]
-        trainer.loggers = [*always, *(logger.build(wanted) for logger in built.plan["loggers"])]
-        trainer.take, trainer.save = self.saver.take, self.save
+        self.journal = Journal([*always, *(logger.build(wanted) for logger in built.plan["loggers"])])
+
+    def snapshot(self, trainer: Trainer, *, resumable: bool) -> Any:
+        """Return the state as it is now."""
+        return self.saver.snapshot(trainer, resumable=resumable)
+
+    def stop_signal(self) -> int | None:
+        """Return the last signal that came, if any."""
+        return self.received[-1] if self.received else None
 
     def save(self, trainer: Trainer, states: list[Any]) -> None:
         """Save states when the lines up to them are durable: they are not written again after a resume."""
@@ -151,12 +160,12 @@ class Session:
     def run(self) -> dict[str, Any]:
         """Train, and leave a true status behind whatever happens."""
         try:
-            with stop_signals() as received:
-                self.trainer.stop_signal = lambda: received[-1] if received else None
+            with stop_signals() as self.received:
                 self.prepare()  # a refusal to resume leaves the status as it was
                 self.fit()
         finally:
-            self.trainer.tell("close")
+            self.journal.close()
+            self.trainer.source.close()
         return self.summary()
 
     def fit(self) -> None:
@@ -164,10 +173,10 @@ class Session:
         run, trainer = self.run_directory, self.trainer
         try:
             run.write_status("running", step=trainer.step)
-            trainer.fit()
+            trainer.fit(self.journal, self)
         except (Interrupted, KeyboardInterrupt) as error:
             self.conclude("interrupted", signal.Signals(getattr(error, "signal", signal.SIGINT)).name)
-            trainer.tell("message", f"interrupted at step {trainer.step}; go on with: dlx train {quoted(run.path)} --resume")
+            self.journal.message(f"interrupted at step {trainer.step}; go on with: dlx train {quoted(run.path)} --resume")
             raise
         except BaseException as error:
             self.conclude("failed", told(error) or f"{type(error).__name__}: {error}")
@@ -186,19 +195,17 @@ class Session:
 
     def prepare(self) -> None:
         """Begin a run, or bring everything to the newest checkpoint of an old one."""
-        from dlx.config import yaml_reader
-
-        run, trainer = self.run_directory, self.trainer
-        trainer.tell("message", f"run {run.path}")
-        found, complaints = checkpoint.newest_valid(run.path / "checkpoints")
+        run = self.run_directory
+        self.journal.message(f"run {run.path}")
+        found, complaints = checkpoint.newest_valid(run.path / "checkpoints", contents.refuse_unresumable)
         for complaint in complaints:
-            trainer.tell("message", f"warning: {complaint}")
+            self.journal.message(f"warning: {complaint}")
         if found is not None:
             self.resume(found)
         elif not self.is_new:
-            trainer.tell("message", "no checkpoint was saved: starting at the beginning")
+            self.journal.message("no checkpoint was saved: starting at the beginning")
             run.truncate_metrics(-1)
-        run.write_config(yaml_reader.dump(self.config))
+        run.write_config(self.config)
         run.write_environment(environment())
         if found is None:
             self.introduce()
@@ -212,11 +219,11 @@ class Session:
         trainer = self.trainer
         per_epoch = f" in epochs of {trainer.steps_per_epoch:,}" if trainer.steps_per_epoch else ""
         model, steps = f"{self.built.plan['model'].name}, {count:,} parameters", f"{trainer.total_steps:,} steps{per_epoch}"
-        trainer.tell("message", f"{model}; {steps}; {self.built.device.describe()}")
+        self.journal.message(f"{model}; {steps}; {self.built.device.describe()}")
         for line in describing.inputs(self.built.source.processor):
-            trainer.tell("message", line)
+            self.journal.message(line)
         if skipped := self.saver.facts.get("skipped_count"):
-            trainer.tell("message", f"{skipped:,} bad images are left out")
+            self.journal.message(f"{skipped:,} bad images are left out")
 
     def resume(self, found: Path) -> None:
         """Go back to a checkpoint of this run."""
@@ -227,7 +234,7 @@ class Session:
         self.run_directory.truncate_metrics(self.trainer.step)
         done = self.trainer.step >= self.trainer.total_steps
         hint = "; it is trained to its end: larger epochs extend it" if done else ""
-        self.trainer.tell("message", f"resuming at step {self.trainer.step:,} of {self.trainer.total_steps:,}{hint}")
+        self.journal.message(f"resuming at step {self.trainer.step:,} of {self.trainer.total_steps:,}{hint}")
 
     def draw(self) -> None:
         """Draw the curves and the films; a failure to draw is no failure of the run."""
@@ -238,9 +245,9 @@ class Session:
             films(self.run_directory.folder("plots"))
             figure = curves(self.run_directory.read_metrics(), self.trainer.best)
             if figure is not None:
-                self.trainer.tell("picture", self.trainer.step, "curves", figure)
+                self.journal.picture(self.trainer.step, "curves", figure)
         except Exception as error:
-            self.trainer.tell("message", f"warning: the curves could not be drawn: {reason(error)}")
+            self.journal.message(f"warning: the curves could not be drawn: {reason(error)}")
 
     def summary(self) -> dict[str, Any]:
         """Tell what came of it."""

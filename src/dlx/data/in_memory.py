@@ -15,13 +15,15 @@ from dlx.errors import Misfit, UsageError, unknown
 SMALL = 256 * 2**20  # bytes of a split up to which a shuffled copy is made each epoch: slicing is faster than gathering
 
 
-class Memory(Source):
+class InMemorySource(Source):
     """Splits held as tensors by their batch words: {"train": {"input": ..., "target": ...}, "val": ..., "test": ...}.
 
     Training batches follow `permutation(seed, epoch)`; the last batch may be smaller unless `drop_last`. Evaluation goes
     in the order of the split, `evaluation_batch_size` samples at a time (default: `batch_size`). The word `index` is added.
     Without a training split it serves evaluation only.
     """
+
+    ordered = True
 
     def __init__(
         self,

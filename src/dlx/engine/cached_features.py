@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dlx.core import Batch, Processor, Source, Task
+from dlx.core import Act, Batch, FrozenBackbone, Processor, Source, Task
 from dlx.engine.device import Device
 from dlx.errors import DlxError
 
@@ -27,9 +28,11 @@ def cached(source: Source, task: Task, device: Device) -> Source:
     That is so where the model can skip its backbone (`frozen_features`, `extract`, and the batch word `features`), and the
     source can give its order without its images (`order`) and makes each image the same every time (`random_inputs`).
     """
-    skips = getattr(task.model, "frozen_features", False) and CACHED in task.words
-    ordered = hasattr(source, "order") and not getattr(source, "random_inputs", False)
-    return CachedFeatures(source, task.model, device) if skips and ordered else source
+    model = task.model
+    skips = isinstance(model, FrozenBackbone) and model.frozen_features and CACHED in task.words
+    if skips and source.ordered and not source.random_inputs:
+        return CachedFeatures(source, cast(FrozenBackbone, model), device)
+    return source
 
 
 class CachedFeatures(Source):
@@ -40,36 +43,46 @@ class CachedFeatures(Source):
     again.
     """
 
-    def __init__(self, source: Source, model: nn.Module, device: Device) -> None:
+    ordered = True
+
+    def __init__(self, source: Source, model: FrozenBackbone, device: Device) -> None:
         self.source, self.model, self.device = source, model, device
         self.facts: Mapping[str, Any] = source.facts
         self.processor: Processor | None = source.processor
         self.batches_per_epoch, self.batch_sizes = source.batches_per_epoch, source.batch_sizes
-        self.kept: dict[str, Kept] = {}
+        self.kept: dict[str, CachedSplit] = {}
         self.first: dict[str, Batch] = {}  # of each split its first batch, which rehearsals look at more than once
-        self.between: Callable[[], None] = lambda: None  # called between the batches of a first pass, which may be long
 
-    def train(self, actor: Task | None) -> Iterator[Batch]:
+    def listen(self, interrupt: Callable[[], None]) -> None:
+        """Let the source within have it."""
+        self.source.listen(interrupt)
+
+    def prepare(self, actor: Act | None) -> Iterator[None]:
+        """Compute the features of the training split, where they are frozen and not known yet, batch by batch."""
+        yield from self.source.prepare(actor)
+        if self.model.frozen_features and "train" not in self.kept:
+            log.info("computing the features of every training image, once")
+            for _ in self.evaluate(actor, "train"):
+                yield
+
+    def train(self, actor: Act | None) -> Iterator[Batch]:
         """Yield the batches from the present position to the end of the epoch."""
         if not self.model.frozen_features:
             yield from self.source.train(actor)
             return
-        if "train" not in self.kept:
-            log.info("computing the features of every training image, once")
-            for _ in self.evaluate(actor, "train"):
-                self.between()
+        deque(self.prepare(actor), maxlen=0)
         words = self.kept["train"].words
-        for index in self.source.order():  # type: ignore[attr-defined]
+        for index in self.source.order():
             yield {word: value[index] for word, value in words.items()} | {"index": index}
 
-    def evaluate(self, actor: Task | None, split: str) -> Iterator[Batch]:
+    def evaluate(self, actor: Act | None, split: str) -> Iterator[Batch]:
         """Yield the batches of a split in their fixed order."""
         if not self.model.frozen_features:
             return self.source.evaluate(actor, split)
         return self.kept[split].batches() if split in self.kept else self._first_pass(actor, split)
 
-    def _first_pass(self, actor: Task | None, split: str) -> Iterator[Batch]:
-        growing: dict[str, Growing] = {}
+    def _first_pass(self, actor: Act | None, split: str) -> Iterator[Batch]:
+        growing: dict[str, SpillingTensor] = {}
         sizes: list[int] = []
         for batch in self.source.evaluate(actor, split):
             if batch["index"][0] != sum(sizes) or batch["index"][-1] - batch["index"][0] + 1 != len(batch["index"]):
@@ -81,20 +94,28 @@ class CachedFeatures(Source):
             sizes.append(len(batch["index"]))
             for word, value in batch.items():
                 if word != "index":
-                    growing.setdefault(word, Growing()).append(value)
+                    growing.setdefault(word, SpillingTensor()).append(value)
             yield {word: value.clone() for word, value in batch.items()}  # a model may work in place on what it is given
-        self.kept[split] = Kept({word: values.finish() for word, values in growing.items()}, sizes)
+        self.kept[split] = CachedSplit({word: values.finish() for word, values in growing.items()}, sizes)
         del self.first[split]
 
     def with_features(self, batch: Batch) -> Batch:
         """Put features, on the CPU, in the place of a batch's input."""
         with torch.no_grad(), self.device.autocast():
-            features = self.model.extract(batch["input"].to(self.device.device)).cpu()  # type: ignore[operator]
+            features = self.model.extract(batch["input"].to(self.device.device)).cpu()
         return {word: value for word, value in batch.items() if word != "input"} | {CACHED: features}
 
     def splits(self) -> list[str]:
         """List the splits that `evaluate` knows."""
         return self.source.splits()
+
+    def numbers(self) -> Mapping[str, float]:
+        """Return the numbers of the source within."""
+        return self.source.numbers()
+
+    def close(self) -> None:
+        """Close the source within."""
+        self.source.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Tell the position of the source within."""
@@ -106,7 +127,7 @@ class CachedFeatures(Source):
         self.source.load_state_dict(state)
 
 
-class Kept:
+class CachedSplit:
     """A split whose features are known, and the sizes of the batches in which it is evaluated."""
 
     def __init__(self, words: dict[str, Tensor], sizes: list[int]) -> None:
@@ -121,7 +142,7 @@ class Kept:
             start = stop
 
 
-class Growing:
+class SpillingTensor:
     """A tensor that grows by batches, and moves to a temporary file when it is large."""
 
     def __init__(self) -> None:

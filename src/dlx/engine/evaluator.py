@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 import torch
 
-from dlx.core import Batch, Metric, Picture, Task, to_device
+from dlx.core import Batch, Loss, Metric, Picture, Shown, Task, to_device
 from dlx.engine.device import Device
 from dlx.errors import Misfit
 from dlx.storage.failures import optional
 
 MakeMetrics = Callable[[], Sequence[Metric]]
-Show = Callable[[Batch, Batch], Mapping[str, Picture]]
+Show = Callable[[Batch, Batch], Mapping[str, Shown]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Evaluation:
     metrics: Sequence[Metric] = ()
     givers: Mapping[str, int] = field(default_factory=dict)  # of each number of a metric, which of the metrics gives it
     given_twice: Sequence[Misfit] = ()  # numbers that two metrics give, so far alike
-    shown: Mapping[str, Picture] = field(default_factory=dict)  # drawn by the task from the first batch
+    shown: Mapping[str, Shown] = field(default_factory=dict)  # drawn or written by the task from the first batch
     batches: int = 0
 
     def undefined(self, name: str) -> str:
@@ -71,8 +71,8 @@ def evaluate(
 ) -> Evaluation:
     """Predict every batch and compute the loss, the metrics, and on request the first batch's pictures and the baseline."""
     metrics, trivial = make_metrics(), make_metrics() if with_baseline else ()
-    loss, weight, answered, number = 0.0, 0.0, False, 0
-    shown: Mapping[str, Picture] = {}
+    losses, answered, number = Means(), False, 0
+    shown: Mapping[str, Shown] = {}
     with evaluating(task, device, seed):
         for number, cpu_batch in enumerate(batches, 1):
             batch = to_device(cpu_batch, device.device)
@@ -83,20 +83,39 @@ def evaluate(
                     with optional("what the task shows"):
                         shown = show(batch, prediction)
             if score is not None:
-                loss, weight = loss + float(score.value) * float(score.weight), weight + float(score.weight)
+                losses.add(score)
             for metric in metrics:
                 metric.update(prediction, batch)
             if trivial and (answer := task.baseline(batch)) is not None:
                 answered = True
                 for metric in trivial:
                     metric.update(answer, batch)
-        own = {"loss": loss / weight} if weight else {}
+        own = losses.compute()
         numbers = Numbers(metrics, own)
         baseline = Numbers(trivial).scalars if answered else {}
         if with_baseline:
             baseline = {**baseline, **{name: value for metric in metrics for name, value in metric.baseline().items()}}
     directions = dict.fromkeys(own, False) | {n: metrics[i].higher_is_better for n, i in numbers.givers.items()}
     return Evaluation(numbers.scalars, baseline, directions, metrics, numbers.givers, numbers.given_twice, shown, number)
+
+
+class Means:
+    """The loss of a split and the further numbers that its scores carry, each a mean over the scores' weights."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.weights: dict[str, float] = {}
+
+    def add(self, score: Loss) -> None:
+        """Count the score of a batch."""
+        weight = float(score.weight)
+        for name, value in {"loss": score.value, **score.scalars}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value) * weight
+            self.weights[name] = self.weights.get(name, 0.0) + weight
+
+    def compute(self) -> dict[str, float]:
+        """Compute the means of all that weighs anything."""
+        return {name: total / self.weights[name] for name, total in self.sums.items() if self.weights[name]}
 
 
 class Numbers:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from dlx.core import Batch, Schedule, Source, Task, to_device
+from dlx.core import Batch, Schedule, Source, Task, shortened, to_device
 from dlx.engine.device import Device
 from dlx.engine.evaluator import Evaluation, evaluating
 from dlx.errors import DlxError, Misfit, nearest
@@ -23,8 +23,7 @@ log = logging.getLogger("dlx")
 def verify(task: Task, source: Source, device: Device, seed: int) -> None:
     """Let the task look at the first batch of an evaluation, and refuse it."""
     with evaluating(task, device, seed), device.autocast():
-        batch = next(iter(source.evaluate(task, "val" if "val" in source.splits() else "train")), None)
-        if batch is not None:
+        if (batch := source.example()) is not None:
             task.verify(to_device(batch, device.device))
 
 
@@ -86,9 +85,9 @@ def small_batches(task: Task, source: Source, sizes: Iterable[int], device: Devi
     `sizes` are those of the batches to come. Raises Misfit where a batch fails that would not if it were twice as large.
     """
     small = [size for size in sizes if size <= FEW]
-    batch: Batch = next(iter(source.evaluate(task, "train"))) if small else {}
+    batch: Batch = next(iter(source.evaluate(None, "train"))) if small else {}
     for size in small:
-        few = _each(batch, lambda value: value[:size])  # noqa: B023
+        few = shortened(batch, size)
         reason = untrainable(task, to_device(few, device.device), device, seed)
         twice = _each(few, lambda value: torch.cat([value, value]))
         if reason and not untrainable(task, to_device(twice, device.device), device, seed):

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import Tensor
 
-from dlx.config import yaml_reader
 from dlx.core import Processor
 from dlx.engine.trainer import Trainer
 from dlx.errors import DlxError
@@ -17,11 +16,14 @@ from dlx.storage import checkpoint, seal, snapshot
 from dlx.storage.failures import is_memory, reason
 
 
-def pack(trainer: Trainer, config: str, facts: Mapping[str, Any], processor: Processor | None) -> dict[str, bytes]:
+def pack(
+    trainer: Trainer, config: str, facts: Mapping[str, Any], processor: Processor | None, *, resumable: bool = True
+) -> dict[str, bytes]:
     """Write all that resuming, evaluating and predicting need as a checkpoint's files.
 
     model.safetensors holds the weights that evaluations used; with a moving average those under training are in
-    training.safetensors.
+    training.safetensors. What the source holds as tensors is in source.safetensors, unless the checkpoint need not be
+    `resumable`, which its state tells.
     """
     optimizer, values = snapshot.pack_optimizers(trainer.optimizers, _names(trainer))
     weights = trainer.task.state_dict()
@@ -34,6 +36,12 @@ def pack(trainer: Trainer, config: str, facts: Mapping[str, Any], processor: Pro
         model = snapshot.pack_tensors(weights)
     random = snapshot.pack_random(trainer.device.random_state())
     state = {**trainer.state_dict(), "optimizer": values, "random": random}
+    if trainer.source.keeps_tensors:
+        held = {name: value for name, value in state["source"].items() if isinstance(value, Tensor)}
+        state["source"] = {name: value for name, value in state["source"].items() if name not in held}
+        state["resumable"] = resumable
+        if resumable:
+            files["source.safetensors"] = snapshot.pack_tensors(held)
     kept = {"name": processor.name, "state": processor.state_dict()} if processor else None
     return {
         "model.safetensors": model,
@@ -71,6 +79,8 @@ def _unpack(trainer: Trainer, files: Mapping[str, bytes]) -> None:
     snapshot.load_module(trainer.task, weights)
     tensors = snapshot.unpack_tensors(files["optimizer.safetensors"])
     snapshot.unpack_optimizers(trainer.optimizers, _names(trainer), tensors, state["optimizer"])
+    if "source.safetensors" in files:
+        state["source"] |= snapshot.unpack_tensors(files["source.safetensors"])
     trainer.load_state_dict(state)
     trainer.device.set_random_state(snapshot.unpack_random(state["random"]))
 
@@ -80,18 +90,15 @@ def _names(trainer: Trainer) -> dict[Tensor, str]:
 
 
 class Saver:
-    """Saves a trainer's checkpoints in a folder, and keeps the best one and the newest few."""
+    """Saves a trainer's checkpoints in a folder, and keeps the best one and the newest few; `config` is YAML."""
 
-    def __init__(
-        self, folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any], processor: Processor | None, keep: int
-    ) -> None:
-        self.folder, self.facts, self.processor, self.keep = folder, facts, processor, keep
-        self.config = yaml_reader.dump(config)
+    def __init__(self, folder: Path, config: str, facts: Mapping[str, Any], processor: Processor | None, keep: int) -> None:
+        self.folder, self.config, self.facts, self.processor, self.keep = folder, config, facts, processor, keep
         self.seal = seal.seal(self.config.encode()) or b""
 
-    def take(self, trainer: Trainer) -> tuple[str, dict[str, bytes]]:
-        """Write the present state as the name and the files of a checkpoint, in memory."""
-        files = pack(trainer, self.config, self.facts, self.processor)
+    def snapshot(self, trainer: Trainer, *, resumable: bool) -> tuple[str, dict[str, bytes]]:
+        """Return the present state as the name and the files of a checkpoint, in memory."""
+        files = pack(trainer, self.config, self.facts, self.processor, resumable=resumable)
         return checkpoint.step_name(trainer.step), {**files, "seal": self.seal}
 
     def save(self, trainer: Trainer, states: list[tuple[str, dict[str, bytes]]]) -> None:

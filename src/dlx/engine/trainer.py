@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, cast
 
 from pydantic import Field, PositiveFloat, PositiveInt
+from torch import nn
 from torch.optim import Optimizer
 
-from dlx.core import Batch, Logger, Schedule, Source, Task, to_device
+from dlx.core import Batch, Logger, Schedule, Source, Table, Task, Thawing, to_device
 from dlx.engine import rehearsal
+from dlx.engine.actor import Actor
 from dlx.engine.data_wait import SPAN, Waiting
 from dlx.engine.device import Device
 from dlx.engine.ema import MovingAverage
@@ -23,6 +25,27 @@ from dlx.errors import DlxError, Interrupted, Misfit
 
 PULSE = 0.1  # seconds between two signs of progress
 SPACING = 100  # steps between checkpoints where epochs are shorter: durable writing takes as long as many small steps
+
+
+class Record(Protocol):
+    """Where the states of a training are kept, and who may ask it to stop."""
+
+    def snapshot(self, trainer: Trainer, *, resumable: bool) -> Any:
+        """Return the state as it is now, to be saved; without what the source holds as tensors where not `resumable`."""
+
+    def save(self, trainer: Trainer, states: list[Any]) -> None:
+        """Save states, in the order of their steps."""
+
+    def stop_signal(self) -> int | None:
+        """Return the number of a signal that asks training to stop."""
+
+
+class Unrecorded:
+    """Keeps nothing and never asks."""
+
+    def snapshot(self, trainer: Trainer, *, resumable: bool) -> Any: ...
+    def save(self, trainer: Trainer, states: list[Any]) -> None: ...
+    def stop_signal(self) -> int | None: ...
 
 
 class Trainer:
@@ -70,27 +93,30 @@ class Trainer:
         self.factor = dict.fromkeys(optimizers, 1.0)
         self.left_factors: dict[str, float] = {}  # of the last step before a resume
         self.monitor, self.higher_is_better = monitor, True
-        self.loggers: Sequence[Logger] = ()
-        self.take: Callable[[Trainer], Any] = lambda trainer: None  # the state as it is now, to be saved
-        self.save: Callable[[Trainer, list[Any]], None] = lambda trainer, states: None
-        self.stop_signal: Callable[[], int | None] = lambda: None
+        self.actor = Actor(task, device)
+        self.logger, self.record = Logger(), cast(Record, Unrecorded())
+        source.listen(self.stop_while_waiting)
         # The state that a checkpoint holds, beside the tensors.
-        self.step, self.seconds, self.waited, self.saved_step = 0, 0.0, 0, -1
+        self.step, self.seconds, self.evaluations_without_best, self.saved_step = 0, 0.0, 0, -1
         self.best: dict[str, Any] | None = None  # {"step", "name", "value", "loss"}
         self.totals: Totals = {}
         self.finished_early = self.rehearsed = False
         self.best_state: Any = None  # a best checkpoint that is not saved yet
         self.best_found: Evaluation | None = None
 
-    def fit(self) -> None:
-        """Train to the last step; raises NonFinite, Interrupted, or what a component raises."""
+    def fit(self, logger: Logger | None = None, record: Record | None = None) -> None:
+        """Train to the last step; raises NonFinite, Interrupted, or what a component raises.
+
+        `logger` has the numbers and pictures, and `record` the states; without them they are lost.
+        """
+        self.logger, self.record = logger or self.logger, record or self.record
         if not self.rehearsed:
             self.rehearse()
-        self.write()  # so that a folder that takes no checkpoint is known before the first step
-        self.heed()  # of signals that came meanwhile
+        self.save_checkpoint()  # so that a folder that takes no checkpoint is known before the first step
+        self.stop_if_asked()  # of signals that came meanwhile
         self.task.train()
         begun, before, next_pulse = time.perf_counter(), self.seconds, 0.0
-        self.finished_early = bool(self.early_stopping and self.waited >= self.early_stopping)
+        self.finished_early = bool(self.early_stopping and self.evaluations_without_best >= self.early_stopping)
         self.tell_of_resuming()
         for group in () if self.finished_early else self.groups():
             self.set_learning_rates()
@@ -99,9 +125,9 @@ class Trainer:
             self.seconds = before + now - begun
             self.waiting.add(now)
             if now >= next_pulse:
-                self.tell("progress", self.step, self.total_steps)
+                self.logger.progress(self.step, self.total_steps)
                 next_pulse = now + PULSE
-            self.look_around()
+            self.after_step()
             if self.finished_early:
                 break
         self.finish()
@@ -109,17 +135,21 @@ class Trainer:
     def tell_of_resuming(self) -> None:
         """Say what a resumed run may do that is not expected: nothing at all, or a jump of the learning rate."""
         if self.finished_early and self.step < self.total_steps:
-            why = f"it had stopped early, since there was no better {self.monitor} in {self.waited} evaluations"
-            self.tell("message", f"step {self.step}: {why}; a larger trainer.early_stopping, or null, lets it go on")
+            why = (
+                f"it had stopped early, since there was no better {self.monitor} in {self.evaluations_without_best} evaluations"
+            )
+            self.logger.message(f"step {self.step}: {why}; a larger trainer.early_stopping, or null, lets it go on")
         for told in rehearsal.raised(self.left_factors, self.schedules, self.base_lr, self.step, self.total_steps):
-            self.tell("message", f"step {self.step}: {told}")
+            self.logger.message(f"step {self.step}: {told}")
 
     def groups(self) -> Iterator[list[Batch]]:
         """Yield the micro-batches of every step left; no step reaches over the end of an epoch."""
         while self.step < self.total_steps:
             before = self.step
             self.enter_epoch(self.step)
-            batches = iter(self.source.train(self.task))
+            for _ in self.source.prepare(self.actor):
+                self.stop_if_asked()
+            batches = iter(self.source.train(self.actor))
             while self.step < self.total_steps and (group := self.waiting.take(batches, self.accumulate, self.source)):
                 yield [to_device(batch, self.device.device) for batch in group]
             if self.step == before:
@@ -127,8 +157,9 @@ class Trainer:
 
     def enter_epoch(self, step: int) -> None:
         """Tell the model which epoch a step belongs to: it may thaw at one."""
-        if self.steps_per_epoch and (enter := getattr(self.task.model, "enter_epoch", None)):
-            enter(step // self.steps_per_epoch)
+        model: nn.Module = self.task.model
+        if self.steps_per_epoch and isinstance(model, Thawing):
+            model.enter_epoch(step // self.steps_per_epoch)
 
     def descend(self, group: list[Batch]) -> None:
         """Take one step; a failure names its number."""
@@ -140,7 +171,7 @@ class Trainer:
         if self.average:
             self.average.update()
 
-    def look_around(self) -> None:
+    def after_step(self) -> None:
         """Log, evaluate and save where the step asks for it."""
         last = self.step == self.total_steps
         if last or self.step % self.evaluate_every == 0:
@@ -148,18 +179,18 @@ class Trainer:
         elif self.step % self.log_every == 0:
             self.log({})
         if self.save_every and self.step % self.save_every == 0:
-            self.write()
-        self.heed()
+            self.save_checkpoint()
+        self.stop_if_asked()
 
-    def heed(self) -> None:
+    def stop_if_asked(self) -> None:
         """Stop, with everything saved, where a signal asks for it."""
-        if signal := self.stop_signal():
+        if signal := self.record.stop_signal():
             self.finish()
             raise Interrupted(signal)
 
-    def heed_waiting(self) -> None:
+    def stop_while_waiting(self) -> None:
         """Stop where a signal asks for it while a batch is waited for; in an evaluation, without saving: it comes out again."""
-        if signal := self.stop_signal():
+        if signal := self.record.stop_signal():
             if self.waiting.return_to_step(self.source):
                 self.finish()
             raise Interrupted(signal)
@@ -168,29 +199,32 @@ class Trainer:
         """Evaluate on the validation split, judge, log and save."""
         if "val" in self.source.splits():
             found = self.validate()
-            is_best = self.judge(found.scalars)
+            is_best = self.update_best(found.scalars)
             numbers = self.log({f"val/{name}": value for name, value in found.scalars.items()})
             for remark in self.task.remarks(numbers):
-                self.tell("message", f"step {self.step}: {remark}")
-            for name, picture in found.shown.items():
-                self.tell("frame", self.step, name, picture)
+                self.logger.message(f"step {self.step}: {remark}")
+            for name, shown in found.shown.items():
+                show = self.logger.table if isinstance(shown, Table) else self.logger.frame
+                show(self.step, name, shown)  # type: ignore[arg-type]
             if is_best:
-                self.best_found, self.best_state = found, self.take(self)
+                self.best_found, self.best_state = found, self.record.snapshot(self, resumable=False)
         else:
             self.log({})
         if not self.save_every and self.step - self.saved_step >= SPACING:
-            self.write()
-        if self.early_stopping and self.waited >= self.early_stopping and self.step < self.total_steps:
+            self.save_checkpoint()
+        if self.early_stopping and self.evaluations_without_best >= self.early_stopping and self.step < self.total_steps:
             self.finished_early = True
-            self.tell("message", f"step {self.step}: no better {self.monitor} in {self.waited} evaluations; stopping early")
+            self.logger.message(
+                f"step {self.step}: no better {self.monitor} in {self.evaluations_without_best} evaluations; stopping early"
+            )
 
     def validate(self, batches: int | None = None) -> Evaluation:
         """Evaluate the first batches of the validation split, or all, with the averaged weights where there are any."""
         with self.average.applied() if self.average else contextlib.nullcontext():
-            stream = islice(self.source.evaluate(self.task, "val"), batches)
+            stream = islice(self.source.evaluate(self.actor, "val"), batches)
             return evaluate(self.task, stream, self.make_metrics, self.device, self.seed, self.task.show)
 
-    def judge(self, scalars: Mapping[str, float]) -> bool:
+    def update_best(self, scalars: Mapping[str, float]) -> bool:
         """Compare the monitored number with the best so far; of equals, the smaller loss is better."""
         assert self.monitor
         value, loss = scalars[self.monitor], scalars.get("loss", 0.0)
@@ -201,7 +235,7 @@ class Trainer:
         better = self.best is None or (sign * value, -loss) > (sign * self.best["value"], -self.best["loss"])
         if better:
             self.best = {"step": self.step, "name": self.monitor, "value": value, "loss": loss}
-        self.waited = 0 if better else self.waited + 1
+        self.evaluations_without_best = 0 if better else self.evaluations_without_best + 1
         for schedule in self.schedules.values():
             schedule.observe(value, better)
         return better
@@ -240,43 +274,39 @@ class Trainer:
         rates = {f"train/lr{'/' * bool(part)}{part}": o.param_groups[0]["lr"] for part, o in self.optimizers.items()}
         self.totals = {}
         epoch = {"epoch": round(self.step / self.steps_per_epoch, 4)} if self.steps_per_epoch else {}
-        now = {**epoch, "seconds": round(self.seconds, 3)}
+        now = {**epoch, "seconds": round(self.seconds, 3), **self.source.numbers()}
         numbers = {**now, **means, "train/waiting": self.waiting.share(), **rates, **scalars}
-        self.tell("log", self.step, numbers)
+        self.logger.log(self.step, numbers)
         if advice := self.waiting.advice():
-            self.tell("message", f"step {self.step}: {advice}")
+            self.logger.message(f"step {self.step}: {advice}")
         return numbers
 
-    def write(self) -> None:
+    def save_checkpoint(self) -> None:
         """Save this very step, and the best one where it waits for that."""
         if self.saved_step == self.step:
             return
         best, self.best_state = self.best_state, None
-        newest = best if best is not None and self.best and self.best["step"] == self.step else self.take(self)
-        self.save(self, [newest] if best is None or best is newest else [best, newest])
+        is_newest = best is not None and self.best and self.best["step"] == self.step
+        newest = best if is_newest and not self.source.keeps_tensors else self.record.snapshot(self, resumable=True)
+        self.record.save(self, [newest] if best is None or is_newest else [best, newest])
         self.saved_step = self.step
 
     def finish(self) -> None:
         """See that the last step is saved and the best evaluation drawn, whatever came last."""
-        self.write()
-        self.tell("progress", self.step, self.total_steps)
+        self.save_checkpoint()
+        self.logger.progress(self.step, self.total_steps)
         try:
             for name, picture in self.best_found.pictures().items() if self.best_found else ():
-                self.tell("picture", self.step, f"val_{name}", picture)
+                self.logger.picture(self.step, f"val_{name}", picture)
         except Exception as error:  # all that matters is saved: a failure to draw is no failure of the run
-            self.tell("message", f"warning: the best evaluation could not be drawn: {error}")
-
-    def tell(self, what: str, *arguments: Any) -> None:
-        """Call a method of every logger."""
-        for logger in self.loggers:
-            getattr(logger, what)(*arguments)
+            self.logger.message(f"warning: the best evaluation could not be drawn: {error}")
 
     def state_dict(self) -> dict[str, Any]:
         """Tell the state beside the tensors, as JSON values."""
         return {
             "step": self.step,
             "seconds": self.seconds,
-            "waited": self.waited,
+            "waited": self.evaluations_without_best,
             "best": self.best,
             "totals": self.totals,
             "monitor": self.monitor,
@@ -289,7 +319,7 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Return to a state."""
         self.step = self.saved_step = state["step"]
-        self.seconds, self.waited, self.best = state["seconds"], state["waited"], state["best"]
+        self.seconds, self.evaluations_without_best, self.best = state["seconds"], state["waited"], state["best"]
         self.totals = {name: list(total) for name, total in state["totals"].items()}
         self.left_factors = dict(state.get("factors", {}))  # absent in checkpoints of older versions
         self.source.load_state_dict(state["source"])

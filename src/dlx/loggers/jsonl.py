@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from dlx.core import Logger, Picture
+from dlx.core import Logger, Picture, Table
 from dlx.registry import loggers
 from dlx.storage import files
-from dlx.storage.failures import reason
+from dlx.storage.failures import optional, reason
 from dlx.storage.run import Run
 
 log = logging.getLogger("dlx")
@@ -29,6 +29,10 @@ class JsonLines(Logger):
 
     def picture(self, step: int, name: str, picture: Picture) -> None:
         files.save_picture(picture, self.run.folder("plots") / f"{name}.png")
+
+    def table(self, step: int, name: str, table: Table) -> None:
+        with optional(f"the table {name}"):
+            files.write(self.run.folder("plots", name) / f"step-{step:08d}.txt", f"{table.text()}\n".encode())
 
     def frame(self, step: int, name: str, picture: Picture) -> None:
         try:

@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -142,15 +142,15 @@ def copies(folder: Path) -> list[Path]:
     return [place for place in places if not place.is_symlink() and (place / MANIFEST).is_file()]
 
 
-def newest_valid(folder: Path) -> tuple[Path | None, list[str]]:
-    """Find the newest checkpoint that can be read, and say what is wrong with newer ones.
+def newest_valid(folder: Path, refuse: Callable[[Path], str | None] = lambda path: None) -> tuple[Path | None, list[str]]:
+    """Find the newest checkpoint that can be read and is not refused, and say what is wrong with newer ones.
 
-    Gives None only where there is no checkpoint; raises CheckpointError where there are some and all are damaged.
+    Returns None only where there is no checkpoint; raises CheckpointError where there are some and all are damaged.
     """
     for _ in range(TRIES):
         complaints, gone = list[str](), False
         for path in [*_candidates(folder), *copies(folder)]:
-            if (complaint := validity(path)) is None:
+            if (complaint := validity(path) or refuse(path)) is None:
                 return path, complaints
             if _is_gone(path):
                 gone = True

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, RootModel, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, ValidationError
 
 from dlx.storage import manifest
 from dlx.storage.manifest import CheckpointError
@@ -74,10 +74,7 @@ class State(_Shape):
     average_updates: Annotated[int, Field(ge=0)]
     optimizer: dict[str, bool | int | float | str | None]
     random: dict[str, str]
-
-
-class Seal(RootModel[str]):
-    """What only the user who trained can have made of the config."""
+    resumable: bool = True  # whether it has all that training goes on from
 
 
 class Kept(_Shape):
@@ -102,7 +99,6 @@ def read(folder: Path) -> dict[str, bytes]:
     except UnicodeDecodeError as error:
         raise _error(folder, "config.yaml", f"is not UTF-8 at byte {error.start}") from None
     _checked(folder, "state.json", files["state.json"], State)
-    _checked(folder, "seal.json", files.get("seal.json", b"null"), Seal, optional=True)
     facts = _facts(folder, files["facts.json"])
     _processor(folder, files["processor.json"], facts)
     return files
@@ -111,6 +107,13 @@ def read(folder: Path) -> dict[str, bytes]:
 def state(folder: Path) -> dict[str, Any]:
     """Read where training stood when a checkpoint was saved; raises CheckpointError."""
     return _checked(folder, "state.json", manifest.read_one(folder, "state.json"), State)
+
+
+def refuse_unresumable(folder: Path) -> str | None:
+    """Say why training cannot go on from a valid checkpoint; None where it can."""
+    if state(folder).get("resumable", True):
+        return None
+    return f"checkpoint {folder}: is for evaluating; it leaves out what the data source holds, such as a replay memory"
 
 
 def _facts(folder: Path, content: bytes) -> Mapping[str, Any]:

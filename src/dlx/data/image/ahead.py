@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-PULSE = 0.5  # seconds between two calls of `heed` while a result is waited for
+PULSE = 0.5  # seconds between two calls of `interrupt` while a result is waited for
 PATIENCE = 2.0  # seconds that the thread has to finish what it is at when it is no longer needed
 
 Tasks = queue.SimpleQueue[tuple[Future, Callable[..., Any], tuple] | None]
@@ -32,14 +32,14 @@ class Ahead:
         self.tasks.put((future, call, arguments))
         return future
 
-    def wait(self, future: Future, heed: Callable[[], None]) -> Any:
-        """Return a result, and call `heed` now and then until it is there; what that raises ends the waiting for good."""
+    def wait(self, future: Future, interrupt: Callable[[], None]) -> Any:
+        """Return a result, and call `interrupt` now and then until it is there; what that raises ends the waiting for good."""
         try:
             while not future.done():
                 with contextlib.suppress(TimeoutError):
                     future.exception(PULSE)
                     break
-                heed()
+                interrupt()
         except BaseException:
             self.close()
             raise

@@ -15,7 +15,7 @@ from dlx.augmentation.pipeline import Pipeline
 from dlx.core import Batch
 from dlx.data.image.ahead import Ahead
 from dlx.data.image.pixels import DecodedImages, Images, pieces
-from dlx.data.in_memory import Memory
+from dlx.data.in_memory import InMemorySource
 from dlx.data.order import generator, permutation
 from dlx.processors.image.decoding import Decoding
 from dlx.processors.image.processor import ImageProcessor
@@ -26,7 +26,7 @@ EVALUATION_BYTES = 32 * 2**20  # of float32 input to an evaluation batch
 ACCELERATORS = ("cuda",)  # whose kernels cover all that augmentations do; for others the processor does it
 
 
-class ImageSource(Memory):
+class ImageSource(InMemorySource):
     """Splits of uint8 images `(N, C, h, w)`, in memory or not, with targets `(N,)`.
 
     A batch has `input` float32 `(B, C, H, W)`, standardised; `target` int64 `(B,)`, or float32 `(B, num_classes)` under
@@ -64,6 +64,7 @@ class ImageSource(Memory):
         )
         self.standardize = processor.standardize
         self.augment = Pipeline(augment or [], facts)
+        self.interrupt: Callable[[], None] = lambda: None
         self.random_inputs = bool(augment)  # whether a training image differs from one epoch to the next
         # What is decoded anew must not hold up the end of the process; it ends with its workers.
         self.ahead = Ahead(partial(_close, [split for split in images.values() if isinstance(split, DecodedImages)]))
@@ -90,7 +91,7 @@ class ImageSource(Memory):
             following = min(stop + self.batch_size, self.size)
             if stop + self.least <= self.size:
                 ahead[stop] = self.ahead.submit(prepare, stop, following)
-            return self.ahead.wait(batch or self.ahead.submit(prepare, start, stop), self.heed)
+            return self.ahead.wait(batch or self.ahead.submit(prepare, start, stop), self.interrupt)
 
         return prefetched
 
@@ -109,11 +110,15 @@ class ImageSource(Memory):
             input = self.standardize(stored.to(self.device))
             yield {"input": input, "target": targets[start:stop].clone(), "index": index}
 
+    def listen(self, interrupt: Callable[[], None]) -> None:
+        """Keep what to call while the thread works."""
+        self.interrupt = interrupt
+
     def _stored(self, images: Images, start: int, stop: int) -> Tensor:
         """Read a batch for evaluation; by the thread where it may take long, so that signals are heeded meanwhile."""
         if not isinstance(images, DecodedImages):
             return images[start:stop]
-        return self.ahead.wait(self.ahead.submit(images.__getitem__, slice(start, stop)), self.heed)
+        return self.ahead.wait(self.ahead.submit(images.__getitem__, slice(start, stop)), self.interrupt)
 
 
 def _close(decoded: Sequence[DecodedImages]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from dlx.core import Processor
-from dlx.data.in_memory import Memory
+from dlx.data.in_memory import InMemorySource
 from dlx.errors import UsageError
 from dlx.processors.table.columns import CategoricalColumns, NumericColumns
 from dlx.processors.table.processor import TableProcessor, as_table
@@ -51,7 +51,7 @@ class NumberTable:
 
     def source(
         self, seed: int, processor: TableProcessor, wanted: Collection[str] | None, batch_size: int, drop_last: bool = False
-    ) -> Memory:
+    ) -> InMemorySource:
         """Encode the wanted splits, None for all, into a data set."""
         data, digests = {}, {}
         for split, numbers in self.splits.items():
@@ -71,14 +71,16 @@ def table_source(
     drop_last: bool,
     digests: Mapping[str, str],
     drawn: frozenset[str],
-) -> Memory:
+) -> InMemorySource:
     """Make the data set of a table, with the facts that its splits tell."""
     facts: dict[str, Any] = {}
     for words in list(data.values())[:1]:
         facts = input_facts(processor, words["input"])
     facts |= processor.target.facts(data["train"]["target"] if "train" in data else None)
     evaluation = max(batch_size, EVALUATION_BATCH)
-    source = Memory(seed, data, facts, processor, batch_size=batch_size, drop_last=drop_last, evaluation_batch_size=evaluation)
+    source = InMemorySource(
+        seed, data, facts, processor, batch_size=batch_size, drop_last=drop_last, evaluation_batch_size=evaluation
+    )
     source.digests, source.drawn = digests, drawn
     return source
 

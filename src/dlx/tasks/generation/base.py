@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dlx.core import Batch, Picture, Task
+from dlx.core import Batch, Conditional, Picture, Task
 from dlx.errors import Misfit
 from dlx.pictures.grids import Grid
 
@@ -43,7 +43,7 @@ class Generation(Task):
     ) -> None:
         super().__init__(model)
         self.image_shape, self.num_classes, self.seed = tuple(input_shape), num_classes, seed
-        self.conditional: bool = getattr(model, "conditional", False)
+        self.conditional: bool = isinstance(model, Conditional) and model.conditional
         mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (channel_mean, channel_std))
         self.register_buffer("scale", 2 * std, persistent=False)
         self.register_buffer("offset", 2 * mean - 1, persistent=False)

@@ -1,0 +1,32 @@
+"""The nouns every part speaks: Batch, Loss, Task, Source, Processor, Metric, Schedule, Logger, Picture, Table."""
+
+from dlx.core.batch import WITHOUT_FLOAT64, Batch, Loss, Picture, Shown, Table, shortened, to_device
+from dlx.core.logger import Logger
+from dlx.core.metric import Metric
+from dlx.core.model import Conditional, FrozenBackbone, HasOutputPath, Thawing
+from dlx.core.processor import Processor
+from dlx.core.schedule import Schedule
+from dlx.core.source import Act, Source
+from dlx.core.task import Task
+
+__all__ = [
+    "WITHOUT_FLOAT64",
+    "Act",
+    "Batch",
+    "Conditional",
+    "FrozenBackbone",
+    "HasOutputPath",
+    "Logger",
+    "Loss",
+    "Metric",
+    "Picture",
+    "Processor",
+    "Schedule",
+    "Shown",
+    "Source",
+    "Table",
+    "Task",
+    "Thawing",
+    "shortened",
+    "to_device",
+]

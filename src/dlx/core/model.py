@@ -1,0 +1,39 @@
+"""What tasks and the loop may ask of a model, beside its `forward`; a model has what it has, and imports none of this."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@runtime_checkable
+class Thawing(Protocol):
+    """A model some of whose parameters are frozen until an epoch."""
+
+    def enter_epoch(self, epoch: int) -> None:
+        """Called before the first batch of every epoch, counted from 0."""
+
+
+@runtime_checkable
+class FrozenBackbone(Protocol):
+    """A model whose `forward` may be given `features` instead of `input`, as `extract` computes them of it."""
+
+    frozen_features: bool  # whether they stay the same, as far as training has come
+
+    def extract(self, input: Tensor) -> Tensor:
+        """Compute the features (B, ...) of a batch's `input`."""
+
+
+@runtime_checkable
+class HasOutputPath(Protocol):
+    """A model that knows which of its settings decides the shape of its output, for messages."""
+
+    output_path: tuple[str | int, ...]
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """A model that may be asked for examples of a class."""
+
+    conditional: bool

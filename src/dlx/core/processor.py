@@ -1,0 +1,53 @@
+"""Raw examples to tensors and back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dlx.core.batch import Batch
+
+
+class Processor(ABC):
+    """Raw example to tensors and back; its statistics come from the training split only."""
+
+    name: ClassVar[str]  # its name in the registry, kept in every checkpoint
+    can_skip: ClassVar[bool] = False  # whether inputs that cannot be used may be left out
+    skip_bad = False  # whether they are: `encode` then gives a batch of the others, of no sample where there is none
+    skipped: Sequence[str] = ()  # inputs left out until now, each with the reason
+    batch_size: int = 256  # examples that `dlx predict` encodes and answers at a time
+    writes: ClassVar[bool] = False  # whether answers are files too, which `write` makes
+
+    @abstractmethod
+    def read(self, inputs: Iterable[str]) -> Iterator[Any]:
+        """Read raw examples from the files or rows given to `dlx predict`; raises UsageError."""
+
+    @abstractmethod
+    def encode(self, examples: list[Any]) -> Batch:
+        """Turn raw examples into one batch."""
+
+    @abstractmethod
+    def decode(self, prediction: Batch) -> list[dict[str, Any]]:
+        """Turn a prediction into answers in words, one a sample."""
+
+    def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
+        """Write what answers show, such as boxes or masks, into a folder, and name the files in the answers."""
+
+    def place(self, example: Any) -> str:
+        """Say where a raw example was written, such as a file and a line; "" where that is not known."""
+        return ""
+
+    def describe(self) -> list[str]:
+        """Say in lines what the processor reads, such as each column with its kind and its range."""
+        return []
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that encoding and decoding need, as JSON values."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Processor:
+        """Make the processor again."""

@@ -1,0 +1,88 @@
+"""Where batches come from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from dlx.core.batch import Batch
+from dlx.core.processor import Processor
+
+
+class Act(Protocol):
+    """What a source that lives in an environment asks: a batch of observations to a batch of actions."""
+
+    def __call__(self, batch: Batch, explore: bool) -> Batch: ...
+
+
+class Source(ABC):
+    """Where batches come from: a data set ignores the actor, an environment asks it.
+
+    Words that differ in length from sample to sample are padded (docs/glossary.md); lists and mappings of tensors are taken.
+
+    A constructor may ask, by name, for three facts beside `seed`: `processor`, the one that a checkpoint keeps, which is then
+    used as it is instead of fitting another; `wanted_splits`, the names of the only splits that will be asked for, so that
+    files of the others need not be there (None: all); `task_target`, what the task answers with: "class", "number" or "".
+    """
+
+    facts: Mapping[str, Any]
+    processor: Processor | None = None
+    digests: Mapping[str, str] = {}  # of each split what tells its raw examples and their order from any others
+    drawn: frozenset[str] = frozenset()  # splits that are drawn from the training split's own files
+    batches_per_epoch: int | None = None  # None: there are no epochs, only steps
+    batch_sizes: tuple[int, ...] = ()  # of training: the usual one, then that of an epoch's last batch if it is smaller
+    keeps_tensors: ClassVar[bool] = False  # whether `state_dict` has tensors, such as a replay memory
+    ordered: ClassVar[bool] = False  # whether `order` tells the samples of training batches without making them
+    random_inputs: bool = False  # whether a sample comes otherwise each time, as under augmentation
+
+    def to(self, device: torch.device) -> None:
+        """Called once with the device that batches are used on."""
+
+    def listen(self, interrupt: Callable[[], None]) -> None:
+        """Called once with what to call now and then while a batch is waited for; it may raise."""
+
+    def prepare(self, actor: Act | None) -> Iterator[None]:
+        """Do what must come before the batches of an epoch, such as filling a memory, and yield between its pieces.
+
+        The trainer looks for signals between the pieces. Nothing is left to do when it is called once more.
+        """
+        return iter(())
+
+    @abstractmethod
+    def train(self, actor: Act | None) -> Iterator[Batch]:
+        """Yield the batches from the present position to the end of the epoch."""
+
+    @abstractmethod
+    def evaluate(self, actor: Act | None, split: str) -> Iterator[Batch]:
+        """Yield the batches of a split in their fixed order."""
+
+    def example(self) -> Batch | None:
+        """Return a batch as evaluation gives it, by which the task is verified; by default the first one of a split."""
+        split = next((name for name in ("val", "train", "test") if name in self.splits()), None)
+        return None if split is None else next(iter(self.evaluate(None, split)), None)
+
+    def order(self) -> Iterator[Tensor]:
+        """Yield the numbers of the samples of every batch that `train` would yield, and move as it does."""
+        raise NotImplementedError(f"{type(self).__name__} has no order")
+
+    def splits(self) -> list[str]:
+        """List the splits that `evaluate` knows."""
+        return ["train", "val", "test"]
+
+    def numbers(self) -> Mapping[str, float]:
+        """Return numbers of its own for the log, such as frames seen, or the returns since the last line."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position in the data as JSON values, and as tensors where `keeps_tensors` says so."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to a position."""
+
+    def close(self) -> None:
+        """Let go of processes and files; called once, at the end of training or evaluating."""
