@@ -1,6 +1,7 @@
 """Names to constructors, and a constructor's signature as the schema of its settings."""
 
 from dlx.registry.registry import (
+    FACTS,
     REGISTRIES,
     Registry,
     augmentations,
@@ -18,6 +19,7 @@ from dlx.registry.registry import (
 )
 
 __all__ = [
+    "FACTS",
     "REGISTRIES",
     "Registry",
     "augmentations",
