@@ -93,7 +93,7 @@ def test_a_class_is_asked_for_by_name(here, tmp_path):
         (["runs/free", "x.png"], "makes images: dlx predict runs/free --count 64"),
         (["runs/free", "x.png", "--count", 3], "leave out the inputs"),
         (["runs/free", "x.png", "--label", 3], "--label chooses what --count makes"),
-        (["runs/free", "x.png", "--output", "y"], "neither is given"),
+        (["runs/free", "x.png", "--output", "y"], "it reads no inputs, it makes images"),
         (["runs/free", "--count", 1, "--output", "runs/free/plots"], "nothing is overwritten"),
     ],
 )

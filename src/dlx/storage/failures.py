@@ -21,14 +21,14 @@ WHAT = {
     **dict.fromkeys(("manifest", "checkpoint", "snapshot", "saver", "contents"), "a checkpoint"),
     **dict.fromkeys(("step", "trainer", "ema", "optimizers"), "a step of training"),
     **dict.fromkeys(("tasks", "evaluator"), "a batch"),
-    **dict.fromkeys(("plots", "pictures"), "a picture"),
+    **dict.fromkeys(("pictures",), "a picture"),
     **{
         "loggers": "the run's log",
         "metrics": "a metric",
         "weights": "the file of weights",
-        "features": "the features of the data",
+        "cached_features": "the features of the data",
     },
-}  # by rooms of dlx
+}  # by rooms and modules of dlx
 SMALLER = "a smaller data.batch_size or a smaller model needs less"
 LESS = dict.fromkeys(("the model", "a step of training", "a batch"), SMALLER)
 ARRAY = re.compile(r"Unable to allocate ([\d.]+ \wi?B) for an array with shape (\(.*?\))")
@@ -56,8 +56,8 @@ def _what(error: BaseException) -> str:
     found = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         rooms = str(frame.f_globals.get("__name__", "")).split(".")
-        if rooms[0] == "dlx" and len(rooms) > 1:
-            found = WHAT.get(rooms[1], found)
+        if rooms[0] == "dlx":
+            found = next((WHAT[room] for room in reversed(rooms) if room in WHAT), found)
     return found
 
 

@@ -103,7 +103,7 @@ def test_a_stopped_worker_is_told_and_goes_on_when_it_may(folder, monkeypatch, c
         if "is stopped; `kill -CONT" in caplog.text:
             os.kill(worker.process.pid, signal.SIGCONT)
 
-    source.heed = wake
+    source.listen(wake)
     with caplog.at_level(logging.WARNING, "dlx"):
         assert torch.equal(inputs(source, "test"), expected)
     assert f"waiting for process {worker.process.pid}, which decodes test/cat/00.png to test/dog/02.png" in caplog.text
@@ -121,7 +121,7 @@ def test_who_waits_for_a_stopped_worker_may_stop_and_leaves_nothing_behind(folde
         source = build(folder, cache="none", num_workers=1)
         (worker,) = source.data["train"]["input"].decode.workers.processes
         os.kill(worker.process.pid, signal.SIGSTOP)
-        source.heed = stop
+        source.listen(stop)
         with pytest.raises(Stop):
             ask(source)
         assert worker.process.poll() == -signal.SIGKILL
