@@ -227,7 +227,8 @@ def test_a_write_that_stops_half_way_is_one_message(tmp_path):
 
 
 def test_the_writer_imports_no_torch():
-    code = "import sys, dlx.storage.checkpoint, dlx.storage.run; print([m for m in ('torch', 'numpy', 'yaml', 'pickle') if m in sys.modules])"
+    unwanted = ("torch", "numpy", "yaml", "pickle")
+    code = f"import sys, dlx.storage.checkpoint, dlx.storage.run; print([m for m in {unwanted} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 

@@ -140,7 +140,7 @@ class Registry:
                 given[fact.name] = facts[fact.name]
             elif fact.default is REQUIRED:
                 raise Misfit(self._lacking(name, fact.name, facts, source))
-        made = constructor(**given, **choices)
+        made = constructor(**given, **wanted.arguments(choices))
         base = self.base_class()
         if base and not isinstance(made, base):
             raise Misfit(f"{self.kind} '{name}' gives {type(made).__name__}, and not a {base.__name__}")

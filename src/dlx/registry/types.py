@@ -8,6 +8,13 @@ from typing import Annotated
 from dlx.errors import Fault, Path
 
 
+class OptionGroup:
+    """Base of the frozen dataclasses whose fields lie flat among a component's settings in the YAML.
+
+    A constructor that takes one, after its star, has all of its settings without repeating them: `*, batching: Batching`.
+    """
+
+
 class Request:
     """Marks a choice by which a config asks something of the machine: `asks_to` says what."""
 
