@@ -52,15 +52,14 @@ device: {{threads: {threads}}}
 
 
 def built(data: Path, steps: int, threads: int) -> Any:
-    from dlx.assembly import experiment as build
-    from dlx.assembly import plan as planning
+    from dlx.assembly.experiment import prepare
     from dlx.config import spec
 
-    return build.experiment(planning.plan(spec.parse(CONFIG.format(data=data, steps=steps, threads=threads), "gan_speed")))
+    return prepare(spec.parse(CONFIG.format(data=data, steps=steps, threads=threads), "gan_speed"))
 
 
 def dlx(data: Path, steps: int, threads: int) -> dict[str, float]:
-    from dlx.assembly import experiment as build
+    from dlx.assembly.trainer import build_trainer
     from dlx.commands.train import Session
     from dlx.core import Logger
     from dlx.engine.journal import Journal
@@ -76,7 +75,7 @@ def dlx(data: Path, steps: int, threads: int) -> dict[str, float]:
                 found.update(clock.stop(steps))
 
     experiment = built(data, WARM + steps + 1, threads)  # the last step is followed by a checkpoint
-    trainer = build.trainer(experiment)
+    trainer = build_trainer(experiment)
     with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
         session = Session(run, experiment, trainer, True, quiet=True)
         session.prepare()
@@ -89,10 +88,10 @@ def compare(data: Path, steps: int, threads: int) -> dict[str, float]:
     """Train dlx and both loops from one seed on the same batches; the loops' networks must come out as dlx's, bit for bit."""
     import torch
 
-    from dlx.assembly import experiment as build
+    from dlx.assembly.trainer import build_trainer
 
     experiment = built(data, COMPARED, threads)
-    build.trainer(experiment).fit()
+    build_trainer(experiment).fit()
     wanted = experiment.task.model.state_dict()
     makers = {"tutorial": lambda model: tutorial_step(model, fused=True), "gathered": gathered_step}
     for name, make in makers.items():

@@ -19,8 +19,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import contest
-from dlx.assembly import experiment as build
-from dlx.assembly import plan as planning
+from dlx.assembly.experiment import prepare
+from dlx.assembly.trainer import build_trainer
 from dlx.commands.train import Session
 from dlx.config import spec
 from dlx.core import Logger
@@ -68,8 +68,8 @@ class Clock(Logger):
 
 def loop() -> float:
     """Seconds of a step in `dlx train`."""
-    built = build.experiment(planning.plan(spec.parse(CONFIG, "loop_cost")))
-    trainer = build.trainer(built)
+    built = prepare(spec.parse(CONFIG, "loop_cost"))
+    trainer = build_trainer(built)
     with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
         session = Session(run, built, trainer, True, quiet=True)
         session.prepare()
@@ -82,7 +82,7 @@ def loop() -> float:
 
 def bare() -> float:
     """Seconds of a step in a loop of five lines."""
-    built = build.experiment(planning.plan(spec.parse(CONFIG, "loop_cost")))
+    built = prepare(spec.parse(CONFIG, "loop_cost"))
     model = built.task.model
     batches = list(built.source.evaluate(None, "train"))
     inputs, target = torch.cat([b["input"] for b in batches]), torch.cat([b["target"] for b in batches])

@@ -47,8 +47,8 @@ def dlx(count: int, epochs: int) -> dict[str, float]:
     import torch
     import torchvision
 
-    from dlx.assembly import experiment as build
-    from dlx.assembly import plan as planning
+    from dlx.assembly.experiment import prepare
+    from dlx.assembly.trainer import build_trainer
     from dlx.config import spec
 
     with tempfile.TemporaryDirectory() as name:
@@ -58,8 +58,8 @@ def dlx(count: int, epochs: int) -> dict[str, float]:
         torch.save({f"features.{key}": value for key, value in state.items()}, folder / "vgg16.pth")
         text = CONFIG.format(folder=folder / "images", cache=folder / "cache", weights=folder / "vgg16.pth", epochs=epochs)
         begun = time.perf_counter()
-        built = build.experiment(planning.plan(spec.parse(text, "vgg16_frozen.yaml", [])))
-        trainer = build.trainer(built)
+        built = prepare(spec.parse(text, "vgg16_frozen.yaml", []))
+        trainer = build_trainer(built)
         prepared = time.perf_counter()
         trainer.fit()
         ended = time.perf_counter()

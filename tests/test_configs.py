@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.helpers.one_edit import CONFIGS, NAMES, copy_configs, one_edit
 
-from dlx.assembly import plan as planning
+from dlx.assembly import planner
 from dlx.config import spec, yaml_reader
 from dlx.config.spec import SpecError
 from dlx.registry.types import ExistingPath
@@ -25,8 +25,8 @@ def _data_is_there(monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_config_is_right(name):
-    plan = planning.plan(spec.load(CONFIGS / name))
-    again = planning.plan(spec.parse(yaml_reader.dump(plan.resolved()), "resolved"))
+    plan = planner.plan(spec.load(CONFIGS / name))
+    again = planner.plan(spec.parse(yaml_reader.dump(plan.resolved()), "resolved"))
     assert again.resolved() == plan.resolved()
 
 
@@ -45,7 +45,7 @@ def test_one_edit_at_any_key_is_refused_where_it_stands_with_the_right_word(conf
     file.write_text(text)
     try:
         with pytest.raises(SpecError) as caught:
-            planning.plan(spec.load(file))
+            planner.plan(spec.load(file))
     finally:
         file.write_text((CONFIGS / name).read_text())
     assert caught.value.code == 2
@@ -58,13 +58,13 @@ def test_one_edit_at_any_key_is_refused_where_it_stands_with_the_right_word(conf
 @pytest.mark.parametrize("name", NAMES)
 def test_one_edit_in_an_override_is_refused_and_names_the_override(name):
     with pytest.raises(SpecError) as caught:
-        planning.plan(spec.load(CONFIGS / name, ["optimizr.lr=1", "trainer.kep=2", "modl.name=a"]))
+        planner.plan(spec.load(CONFIGS / name, ["optimizr.lr=1", "trainer.kep=2", "modl.name=a"]))
     assert str(caught.value).splitlines() == [
         "override 'modl.name=a':   modl: unknown section; did you mean 'model'?",
         "override 'optimizr.lr=1': optimizr: unknown section; did you mean 'optimizer'?",
     ]
     with pytest.raises(SpecError) as caught:
-        planning.plan(spec.load(CONFIGS / name, ["trainer.kep=2", "device.thread=1", "data.batch_siz=1"]))
+        planner.plan(spec.load(CONFIGS / name, ["trainer.kep=2", "device.thread=1", "data.batch_siz=1"]))
     assert str(caught.value).splitlines() == [
         "override 'data.batch_siz=1': data.batch_siz: unknown key; did you mean 'batch_size'?",
         "override 'device.thread=1':  device.thread: unknown key; did you mean 'threads'?",
@@ -111,4 +111,4 @@ def test_any_junk_in_place_of_any_value_is_refused_or_taken_but_never_a_crash(na
         inside = inside[key]
     inside[path[-1]] = copy.deepcopy(data.draw(st.sampled_from(JUNK)))
     with contextlib.suppress(SpecError):
-        yaml_reader.dump(planning.plan(spec.parse(yaml_reader.dump(values), "x.yaml")).resolved())
+        yaml_reader.dump(planner.plan(spec.parse(yaml_reader.dump(values), "x.yaml")).resolved())

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dlx.assembly import experiment as build
-from dlx.assembly import plan as planning
+from dlx.assembly import planner
+from dlx.assembly.experiment import prepare
 from dlx.cli import app
 from dlx.commands.train import train
 from dlx.config import spec
@@ -40,11 +40,11 @@ def test_the_errors_come_out_as_printed():
     wrong = EXPERIMENT.replace("lr:", "learning_rate:")
     Path("flowers.yaml").write_text(wrong)
     with pytest.raises(spec.SpecError) as told:
-        planning.plan(spec.load("flowers.yaml"))
+        planner.plan(spec.load("flowers.yaml"))
     assert re.sub(r" +", " ", str(told.value)) == re.sub(r" +", " ", misspelt)
     Path("flowers.yaml").write_text(EXPERIMENT.replace("dense: num_classes", "dense: 64"))
     with pytest.raises(spec.SpecError) as told:
-        build.experiment(planning.plan(spec.load("flowers.yaml")))
+        prepare(spec.load("flowers.yaml"))
     assert re.sub(r" +", " ", str(told.value)) == re.sub(r" +", " ", misfit)
 
 

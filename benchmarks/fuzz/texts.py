@@ -40,10 +40,10 @@ class Plan(Yaml):
         return [case for case in super().good() if not any(key in case.content for key in given)]
 
     def read(self, case: Case, scratch: Path) -> Any:
-        from dlx.assembly import plan as planning
+        from dlx.assembly import planner
         from dlx.config import spec
 
-        planning.plan(spec.parse(case.content.decode(errors="replace"), "x.yaml", []))
+        planner.plan(spec.parse(case.content.decode(errors="replace"), "x.yaml", []))
 
 
 class Override(Reader):

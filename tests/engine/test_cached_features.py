@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from dlx.assembly import experiment as build
-from dlx.assembly import plan as planning
+from dlx.assembly.experiment import prepare
+from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
 from dlx.core import Logger, Task
 from dlx.data.in_memory import InMemorySource
@@ -161,8 +161,8 @@ def test_large_features_lie_in_a_file(monkeypatch):
 
 def train(cache):
     described = spec.parse(CONFIG, "experiment.yaml", [])
-    built = build.experiment(planning.plan(described))
-    trainer = build.trainer(built)
+    built = prepare(described)
+    trainer = build_trainer(built)
     rows = []
 
     class Lines(Logger):

@@ -45,9 +45,9 @@ def test_every_name_of_a_tied_parameter_is_saved_averaged():
     model[1].weight = model[0].weight
     again = Kept(IRIS, "+trainer.ema=0.5", "model.layers=[{dense: 4}, {dense: 4}, {dense: num_classes}]")
     again.built.task.model[1].weight = again.built.task.model[0].weight
-    from dlx.assembly import experiment
+    from dlx.assembly.trainer import build_trainer
 
-    trainers = [experiment.trainer(one.built) for one in (kept, again)]
+    trainers = [build_trainer(one.built) for one in (kept, again)]
     kept.trainer, again.trainer = trainers
     with torch.no_grad():
         model[0].weight += 1

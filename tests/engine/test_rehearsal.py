@@ -7,7 +7,8 @@ import torch
 from tests.helpers.training import IRIS, Kept
 
 from dlx import registry
-from dlx.assembly import experiment
+from dlx.assembly.experiment import prepare
+from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
 from dlx.config.values import SpecError
 from dlx.core import Loss, Metric
@@ -63,9 +64,11 @@ def test_batches_that_the_model_can_be_trained_on_are_trained_on(overrides):
 def test_it_is_told_where_the_config_says_so(tmp_path):
     file = tmp_path / "x.yaml"
     file.write_text(IRIS.replace("16", "89"))
-    built = experiment.prepare(spec.load(file))
-    with pytest.raises(SpecError, match=r"x\.yaml:3:20 data\.batch_size: the last batch of an epoch has 1 sample"):
-        experiment.placed(built.plan, experiment.trainer(built).rehearse)
+    described = spec.load(file)
+    trainer = build_trainer(prepare(described))
+    place = r"x\.yaml:3:20 data\.batch_size: the last batch of an epoch has 1 sample"
+    with pytest.raises(SpecError, match=place), described.telling():
+        trainer.rehearse()
 
 
 def test_every_loss_of_a_task_with_parts_is_tried():
@@ -180,13 +183,13 @@ def test_one_metric_with_two_settings_and_two_names_is_taken():
 def test_a_component_that_stands_twice_alike_is_refused(section):
     given = {"metrics": "[f1, {name: f1, average: macro}]", "loggers": "[tensorboard, tensorboard]"}[section]
     with pytest.raises(SpecError, match=rf"{section}\[1\]: '\w+' stands twice with the same settings, first as {section}\[0\]"):
-        experiment.prepare(spec.parse(IRIS, "x.yaml", [f"+{section}={given}"]))
+        prepare(spec.parse(IRIS, "x.yaml", [f"+{section}={given}"]))
 
 
 @pytest.mark.parametrize("name", ["console", "jsonl"])
 def test_a_logger_that_every_run_has_is_not_named_again(name):
     with pytest.raises(SpecError, match=rf"loggers\[0\]: every run has the logger '{name}' already; leave it out"):
-        experiment.prepare(spec.parse(IRIS, "x.yaml", [f"+loggers=[{name}]"]))
+        prepare(spec.parse(IRIS, "x.yaml", [f"+loggers=[{name}]"]))
 
 
 def test_two_pictures_of_one_name_are_told_apart():

@@ -12,7 +12,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from dlx import registry
-from dlx.assembly import plan
+from dlx.assembly import planner
 from dlx.config import spec
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -55,7 +55,7 @@ def keys(name: str) -> list[Key]:
 
 def _known_words() -> frozenset[str]:
     signatures = [s for known in registry.REGISTRIES.values() if known.names() for s in known.signatures.values()]
-    signatures += [plan.DEVICE, plan.TRAINER, *plan.OPTIONS.values()]
+    signatures += [planner.DEVICE, planner.TRAINER, *planner.OPTIONS.values()]
     choices = {choice for signature in signatures for choice in signature.choices}
     return frozenset({*spec.SECTIONS, *registry.layers.names(), "name", "extends", *choices})
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from dlx.assembly import experiment as build
-from dlx.assembly import plan as planning
+from dlx.assembly.experiment import prepare
+from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
 from dlx.core import Logger
 from dlx.engine.saver import pack, unpack
@@ -49,8 +49,8 @@ class Kept:
 
     def __init__(self, config: str = IRIS, *overrides: str) -> None:
         described = spec.parse(config, "experiment.yaml", list(overrides))
-        self.built = build.experiment(planning.plan(described))
-        self.trainer: Trainer = build.trainer(self.built)
+        self.built = prepare(described)
+        self.trainer: Trainer = build_trainer(self.built)
         self.lines = Lines()
         self.saved: list[tuple[int, dict[str, bytes]]] = []
         self.signal: Callable[[], int | None] = lambda: None

@@ -5,14 +5,14 @@ import torch
 from torch import nn
 
 from dlx import registry
-from dlx.assembly import experiment as build
-from dlx.assembly import plan as planning
+from dlx.assembly.experiment import prepare
+from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
 from dlx.config.spec import SpecError
 from dlx.errors import Misfit
 from dlx.optimizers import groups
 
-CHOICES = {"no_decay": ["bias", "norm"], "groups": {}, "weight_decay": 0.1}
+OPTIONS = {"no_decay": ["bias", "norm"], "groups": {}}
 
 
 class Model(nn.Module):
@@ -22,10 +22,10 @@ class Model(nn.Module):
         self.head.bias.requires_grad_(False)
 
 
-def grouped(**choices):
+def grouped(weight_decay=0.1, **options):
     model = Model()
     names = {parameter: name for name, parameter in model.named_parameters()}
-    found = groups.parameter_groups(model, CHOICES | choices)
+    found = groups.parameter_groups(model, OPTIONS | options, weight_decay)
     return {tuple(names[p] for p in g["params"]): {k: v for k, v in g.items() if k != "params"} for g in found}
 
 
@@ -69,13 +69,13 @@ def test_a_pattern_that_matches_nothing_is_told_with_its_place(tmp_path):
     )
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(SpecError, match=r"x.yaml:8:5 optimizer.groups.*haed.*: no parameter matches; there is "):
-        build.trainer(build.experiment(planning.plan(spec.load(tmp_path / "x.yaml"))))
+        build_trainer(prepare(spec.load(tmp_path / "x.yaml")))
 
 
 def test_decay_reaches_what_it_should():
     model = nn.Linear(3, 3)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    made = groups.construct(torch.optim.SGD, model, CHOICES | {"lr": 0.1, "weight_decay": 0.5}, torch.device("cpu"))
+    made = groups.construct(torch.optim.SGD, model, {"lr": 0.1, "weight_decay": 0.5}, OPTIONS, torch.device("cpu"))
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     made.step()
@@ -90,7 +90,7 @@ def test_every_optimizer_descends(name):
     assert not {"foreach", "fused", "maximize", "params"} & set(choices)
     torch.manual_seed(0)
     model, inputs = nn.Linear(4, 1), torch.randn(32, 4)
-    made = groups.construct(registry.optimizers.get(name), model, choices | CHOICES, torch.device("cpu"))
+    made = groups.construct(registry.optimizers.get(name), model, choices, OPTIONS, torch.device("cpu"))
     losses = []
     for _ in range(30):
         made.zero_grad()

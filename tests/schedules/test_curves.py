@@ -5,8 +5,8 @@ import torch
 from torch.optim import lr_scheduler
 
 from dlx import registry
-from dlx.assembly import experiment as build
-from dlx.assembly import plan as planning
+from dlx.assembly.experiment import prepare
+from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
 from dlx.errors import Misfit
 
@@ -78,7 +78,7 @@ def test_plateau_has_a_floor():
 def built(schedule, **others):
     text = f"task: classification\ndata: {{name: iris, batch_size: 9}}\nmodel: mlp\nschedule: {schedule}\n"
     choices = "".join(f"{key}: {value}\n" for key, value in {"steps": STEPS, **others}.items())
-    trainer = build.trainer(build.experiment(planning.plan(spec.parse(text + choices, "x.yaml"))))
+    trainer = build_trainer(prepare(spec.parse(text + choices, "x.yaml")))
     return trainer.schedules[""]
 
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from dlx.assembly import plan as planning
+from dlx.assembly import planner
 from dlx.config import spec, yaml_reader
 from dlx.config.values import SpecError
 from dlx.config.yaml_reader import MAX_BYTES, MAX_NODES, YamlError
@@ -65,7 +65,7 @@ def keys(count: int, value: str = "1", indent: str = "  ") -> str:
 def test_a_message_has_an_end(text, message, tmp_path):
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(SpecError) as told:
-        planning.plan(spec.load(tmp_path / "x.yaml"))
+        planner.plan(spec.load(tmp_path / "x.yaml"))
     assert message in str(told.value)
     assert len(str(told.value).splitlines()) <= MAX_TOLD + 5
 

@@ -99,12 +99,12 @@ def test_predicting_reads_no_data_and_asks_nothing(trained):
     ],
 )
 def test_every_kind_of_request_is_known(section, asked):
-    from dlx.assembly import plan
+    from dlx.assembly import planner
     from dlx.config import spec
 
     text = "task: classification\nmodel: {name: mlp, hidden: [4]}\nepochs: 1\n"
     text += section + ("" if section.startswith("data") else "\ndata: iris")
-    drafted, _ = plan.draft(spec.parse(text, "kept"), needs_files=False)
+    drafted, _ = planner.draft(spec.parse(text, "kept"), needs_files=False)
     from dlx.errors import dotted
 
     told = [f"{act} {'' if value is True else f'{value} '}({dotted(path)})" for path, act, value in drafted.requests()]

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from dlx import registry
-from dlx.assembly import experiment as build
-from dlx.assembly import plan as planning
+from dlx.assembly.experiment import prepare
+from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
 from dlx.errors import Misfit
 from dlx.tasks.classification import LOSSES, Classification
@@ -63,7 +63,7 @@ def test_every_task_keeps_the_contract(name):
     task_class = registry.tasks.get(name)
     assert task_class.predicts
     assert set(task_class.default_metrics) <= set(registry.metrics.names())
-    read = [*task_class.default_metrics, *task_class.closer_metrics]
+    read = [*task_class.default_metrics, *task_class.eval_metrics]
     assert all(registry.metrics.get(metric).reads <= task_class.predicts for metric in read)
     if name not in SMALL:
         pytest.skip("has a test of its own")
@@ -166,8 +166,8 @@ epochs: 6
 
 @pytest.mark.parametrize("function", ["and", "or", "xor", "nand"])
 def test_perceptron_loss_with_plain_descent_is_rosenblatt_s_rule(function):
-    built = build.experiment(planning.plan(spec.parse(TABLE.replace("FUNCTION", function), "x.yaml")))
-    trainer = build.trainer(built)
+    built = prepare(spec.parse(TABLE.replace("FUNCTION", function), "x.yaml"))
+    trainer = build_trainer(built)
     weight, bias, rows = torch.zeros(2), torch.zeros(()), built.source.data["train"]
     from dlx.data.order import permutation
 
@@ -274,7 +274,7 @@ def test_the_losses_of_the_first_steps_are_what_they_always_were(name):
         def log(self, step, scalars):
             self.found.append(scalars["train/loss"])
 
-    trainer = build.trainer(build.experiment(planning.plan(spec.parse(EXPERIMENTS[name], "x.yaml"))))
+    trainer = build_trainer(prepare(spec.parse(EXPERIMENTS[name], "x.yaml")))
     logger = Losses()
     logger.found = []
     trainer.fit(logger)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,14 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from dlx import registry
-from dlx.assembly import plan as planning
-from dlx.config import spec
-from dlx.core import Task
+from dlx.assembly.restore import Loaded
+from dlx.core import Processor, Task
 from dlx.errors import DlxError, Misfit
 from dlx.processors.image.decoding import Decoding
 from dlx.processors.image.processor import ImageProcessor
-from dlx.storage import contents, files, manifest, snapshot, weights
+from dlx.storage import contents, files, manifest
 from dlx.storage.failures import is_memory, reason
 from dlx.storage.locating import locate
 
@@ -37,7 +34,7 @@ class Answer(NamedTuple):
     logits: Tensor
 
 
-class Trained:
+class ReferenceClassifier:
     """A network that classifies images, in evaluation mode and float32; `name` is its model's.
 
     Images are uint8 `(B, C, H, W)`, grey or of three colours, of any size: those of another size or other colours than the
@@ -107,7 +104,7 @@ def _drawn(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
 
 
-def load(path: str) -> Trained:
+def load(path: str) -> ReferenceClassifier:
     """Load the classifier of images that a run or a checkpoint holds, once in a process.
 
     Raises Misfit where nothing is there, where it is damaged, or where it classifies no images.
@@ -126,28 +123,24 @@ def load(path: str) -> Trained:
 
 
 @lru_cache(maxsize=8)
-def _load(folder: Path, listed: bytes) -> Trained:
+def _load(folder: Path, listed: bytes) -> ReferenceClassifier:
     """Load a checkpoint; another one in its place has another manifest."""
-    files = contents.read(folder)
-    plan = planning.plan(spec.parse(files["config.yaml"].decode(), str(folder / "config.yaml"), []), inference=True)
-    task_class: Any = registry.tasks.get(plan["task"].name)
-    if "logits" not in task_class.predicts:
-        raise Misfit(f"{folder}: its task '{plan['task'].name}' does not classify; give a classifier of images")
-    facts = json.loads(files["facts.json"])
-    processor = _processor(json.loads(files["processor.json"]), facts, folder)
-    with weights.withheld(), torch.random.fork_rng(devices=[]):  # building draws random weights, which the file replaces
-        task = plan["task"].build({**facts, "model": plan["model"].build(facts)})
-    snapshot.load_module(task, snapshot.unpack_tensors(files["model.safetensors"]))
+    loaded = Loaded(folder, contents.read(folder))
+    plan = loaded.plan([])
+    if "logits" not in plan.task.constructor().predicts:
+        raise Misfit(f"{folder}: its task '{plan.task.name}' does not classify; give a classifier of images")
+    processor = _processor(loaded.processor(), loaded.json("facts.json"), folder)
+    task = loaded.task(plan)
     task.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    made = Trained(plan["model"].name, task, processor)
+    made = ReferenceClassifier(plan.model.name, task, processor)
     made.answer(torch.zeros(1, *processor.decoding.shape, dtype=torch.uint8))  # what cannot answer is told now
     return made
 
 
-def _processor(kept: Any, facts: Mapping[str, Any], folder: Path) -> ImageProcessor:
-    """Make a checkpoint's processor of images, or one from the facts, where images came from no file."""
-    if kept and kept["name"] == ImageProcessor.name:
-        return ImageProcessor.from_state(kept["state"])
+def _processor(own: Processor | None, facts: Mapping[str, Any], folder: Path) -> ImageProcessor:
+    """Return a checkpoint's processor of images, or one from the facts, where images came from no file."""
+    if isinstance(own, ImageProcessor):
+        return own
     if not {"channel_mean", "channel_std", "class_names"} <= facts.keys() or len(facts.get("input_shape") or ()) != 3:
         raise Misfit(f"{folder}: was not trained on images; give a classifier of images")
     channels, height, width = facts["input_shape"]

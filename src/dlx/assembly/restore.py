@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlx.config import spec
+from dlx.config.spec import parse
+from dlx.config.values import Spec
 from dlx.errors import UsageError, dotted, printable
 from dlx.storage import contents, seal
 from dlx.storage.locating import locate, run_of
 from dlx.storage.plugins import given_to
 
 if TYPE_CHECKING:
-    from dlx.assembly.kept import Kept
-    from dlx.assembly.plan import Plan
+    from dlx.assembly.experiment import Experiment
+    from dlx.assembly.learner import Learner
+    from dlx.assembly.plan import LearnerPlan, Plan
+    from dlx.assembly.trained_on import TrainedOn
+    from dlx.core import Processor, Task
 
 
 @dataclass(frozen=True)
@@ -30,43 +34,72 @@ class Loaded:
         """Read one of its JSON files."""
         return json.loads(self.files[name])
 
-    def spec(self, overrides: list[str]) -> spec.Spec:
+    def spec(self, overrides: list[str]) -> Spec:
         """Read its config, with overrides."""
-        described = spec.parse(self.files["config.yaml"].decode(), str(self.path / "config.yaml"), overrides)
+        described = parse(self.files["config.yaml"].decode(), str(self.path / "config.yaml"), overrides)
         described.plugins = given_to(run_of(self.path))
         return described
 
-    def learner(self, overrides: list[str]) -> Any:
+    def plan(self, overrides: list[str]) -> LearnerPlan:
+        """Check what of its config predicts; raises SpecError."""
+        from dlx.assembly import planner
+
+        return planner.learner_plan(self.spec(overrides))
+
+    def learner(self, overrides: list[str]) -> Learner:
         """Build what predicts, from the checkpoint alone, with its weights; raises SpecError."""
-        from dlx.assembly import experiment
-        from dlx.assembly import plan as planning
-        from dlx.errors import ConfigError
+        from dlx.assembly.learner import build_learner
         from dlx.storage import weights
 
-        described = self.spec(overrides)
-        try:
-            with weights.withheld():  # the checkpoint has them
-                built = experiment.learner(planning.plan(described, inference=True), self.json("facts.json"))
-        except ConfigError as error:
-            raise spec.SpecError(described.describe(error)) from None
+        plan = self.plan(overrides)
+        with plan.spec.telling(), weights.withheld():  # the checkpoint has them
+            built = build_learner(plan, self.json("facts.json"), self.processor())
         self.fill(built.task)
         return built
 
-    def fill(self, task: Any) -> None:
+    def task(self, plan: LearnerPlan) -> Task:
+        """Build the task of a plan with the checkpoint's weights, on the CPU; no random number is drawn from training's."""
+        import torch
+
+        from dlx.assembly.learner import build_task
+        from dlx.storage import weights
+
+        with plan.spec.telling(), weights.withheld(), torch.random.fork_rng(devices=[]):
+            task = build_task(plan, self.json("facts.json"), self.processor())
+        self.fill(task)
+        return task
+
+    def experiment(self, described: Spec, trained_on: TrainedOn, approve: Callable[[Plan], None]) -> Experiment:
+        """Build a whole experiment, of its own config or of one like it, on what it was trained on; raises SpecError.
+
+        The weights stay as chance has them: `fill` puts the checkpoint's in.
+        """
+        from dlx.assembly.experiment import prepare
+        from dlx.storage import weights
+
+        with weights.withheld():
+            return prepare(described, trained_on, approve)
+
+    def fill(self, task: Task) -> None:
         """Put its weights into a task."""
         from dlx.storage import snapshot
 
         snapshot.load_module(task, snapshot.unpack_tensors(self.files["model.safetensors"]))
 
-    def kept(self, wanted_splits: Iterable[str] | None = None) -> Kept:
-        """Return what it keeps of the data that its model was trained on."""
-        from dlx.assembly import experiment
-        from dlx.assembly.kept import Kept
+    def processor(self) -> Processor | None:
+        """Make its processor again; None where its data had none."""
+        from dlx.assembly.learner import restored_processor
 
-        facts, state = self.json("facts.json"), self.json("processor.json")
+        state = self.json("processor.json")
+        return restored_processor(state) if state else None
+
+    def trained_on(self, wanted_splits: Iterable[str] | None = None) -> TrainedOn:
+        """Return what it keeps of the data that its model was trained on."""
+        from dlx.assembly.trained_on import TrainedOn
+
+        facts = self.json("facts.json")
         digests = facts.pop("digests", {})
-        processor = experiment.processor(state) if state else None
-        return Kept(facts, processor, digests, None if wanted_splits is None else frozenset(wanted_splits))
+        return TrainedOn(facts, self.processor(), digests, None if wanted_splits is None else frozenset(wanted_splits))
 
     def is_own(self) -> bool:
         """Return whether it was made by this very user's dlx."""

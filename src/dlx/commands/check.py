@@ -18,12 +18,14 @@ def check(config: str, overrides: list[str]) -> str:
     """Try an experiment and give a report; raises what training would raise."""
     described = spec.load(config, overrides)
     from dlx.assembly import experiment
+    from dlx.assembly.trainer import build_trainer
     from dlx.commands import describing
 
     built = experiment.prepare(described)
-    trainer = experiment.trainer(built)
+    trainer = build_trainer(built)
     rows = layers(built)
-    experiment.placed(built.plan, trainer.rehearse)
+    with described.telling():
+        trainer.rehearse()
     seconds = _steps(trainer) if trainer.total_steps else 0.0
     found = trainer.validate(2) if "val" in built.source.splits() else None
     size = _checkpoint(built, trainer)
@@ -68,8 +70,8 @@ def layers(built: Any) -> list[tuple[str, str, str, int, int]]:
         return module.register_forward_hook(hook)
 
     hooks = [note(name, module) for name, module in leaves]
-    split = "train" if "train" in built.source.splits() else built.source.splits()[0]
-    batch = next(iter(built.source.evaluate(built.task, split)))
+    if (batch := built.source.example()) is None:
+        return rows
     with evaluating(built.task, built.device, built.seed), built.device.autocast():
         built.task.verify(to_device(batch, built.device.device))
     for hook in hooks:

@@ -25,4 +25,4 @@ def inputs_of_run(run: Path) -> list[str]:
         return []
     from dlx.assembly.restore import Loaded
 
-    return inputs(Loaded(found, contents.read(found)).kept().processor, most=None)
+    return inputs(Loaded(found, contents.read(found)).processor(), most=None)

@@ -23,22 +23,20 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
     """
     loaded = load(path)
     described = loaded.spec(overrides)
-    from dlx.assembly import experiment
+    from dlx.assembly.experiment import reads_training
     from dlx.engine import evaluator
     from dlx.engine.actor import Actor
-    from dlx.storage import weights
 
-    kept = loaded.kept({split, *(["train"] if experiment.reads_training(described) else [])})
-    with weights.withheld():  # the checkpoint has them
-        built = experiment.prepare(described, kept, lambda plan: loaded.approve(plan, trust))
+    trained_on = loaded.trained_on({split, *(["train"] if reads_training(described) else [])})
+    built = loaded.experiment(described, trained_on, lambda plan: loaded.approve(plan, trust))
     loaded.fill(built.task)
     if split not in built.source.splits():
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
-    kept.tell_changed(built.source, split, f"data '{built.plan['data'].name}'")
+    trained_on.tell_changed(built.source, split, f"data '{built.plan.data.name}'")
     batches, task = watched(built.source.evaluate(Actor(built.task, built.device), split)), built.task
     try:
         found = evaluator.evaluate(
-            task, batches, closer(built), built.device, built.seed, show=task.show_closely, with_baseline=True
+            task, batches, closer(built), built.device, built.seed, show=task.show_eval, with_baseline=True
         )
     finally:
         built.source.close()
@@ -69,10 +67,10 @@ def closer(built: Any) -> Callable[[], list[Any]]:
     from dlx.assembly import experiment
     from dlx.errors import Misfit
 
-    chosen = {metric.name for metric in built.plan["metrics"]}
+    chosen = {metric.name for metric in built.plan.metrics}
     facts = experiment.metric_facts(built.source, built.facts)
     names = []
-    for name in built.task.closer_metrics:
+    for name in built.task.eval_metrics:
         with contextlib.suppress(Misfit):
             registry.metrics.build(name, {}, facts)
             names.append(name)

@@ -28,17 +28,15 @@ def predict(
     The folder `explain` gets pictures of why; `output` the files that answers consist of, where the model's do.
     """
     loaded = load(path)
-    kept = loaded.json("processor.json")
-    if kept is None:
+    processor = loaded.processor()
+    if processor is None:
         raise UsageError(f"{loaded.path}: its data has no processor, so there is nothing that could read an input")
     from dlx import core
-    from dlx.assembly import experiment
     from dlx.engine import evaluator
 
     built = loaded.learner(overrides)
     if generates(built.task):
         raise UsageError(f"{loaded.path}: it reads no inputs, it makes images: dlx predict {path} --count 64")
-    processor = experiment.processor(kept)
     if skip_bad:
         if not processor.can_skip:
             raise UsageError("--skip-bad leaves out image files; this model reads none")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from dlx import registry
-from dlx.assembly import plan
+from dlx.assembly import planner
 from dlx.config.sections import MOST
 from dlx.config.sections import REQUIRED as REQUIRED_SECTIONS
 from dlx.registry import Registry
@@ -20,8 +20,8 @@ def schema() -> Schema:
     """Describe everything a config may say, for editors."""
     tasks, data, models = registry.tasks, registry.sources, registry.models
     optimizers, schedules = (
-        (registry.optimizers, plan.OPTIONS["optimizer"]),
-        (registry.schedules, plan.OPTIONS["schedule"]),
+        (registry.optimizers, planner.OPTIONS["optimizer"]),
+        (registry.schedules, planner.OPTIONS["schedule"]),
     )
     properties = {
         "extends": {"type": "string", "description": "a config that this one is laid over"},
@@ -29,7 +29,7 @@ def schema() -> Schema:
         "seed": _count("seed", "all randomness comes from it"),
         "epochs": _count("epochs", "passes over the training split"),
         "steps": _count("steps", "updates, instead of epochs"),
-        "device": {"anyOf": [{"type": "string"}, settings(plan.DEVICE)]},
+        "device": {"anyOf": [{"type": "string"}, settings(planner.DEVICE)]},
         "task": components(tasks),
         "data": components(data),
         "model": components(models),
@@ -37,7 +37,7 @@ def schema() -> Schema:
         "schedule": per_part(components(*schedules)),
         "metrics": {"type": "array", "items": complete(registry.metrics)},
         "loggers": {"type": "array", "items": complete(registry.loggers)},
-        "trainer": settings(plan.TRAINER),
+        "trainer": settings(planner.TRAINER),
     }
     # A config that extends another need not say everything itself.
     whole = {"task": complete(tasks), "data": complete(data), "model": complete(models)}
@@ -61,7 +61,7 @@ def _count(section: str, description: str) -> Schema:
     return {"type": "integer", "minimum": 0, "maximum": MOST[section], "description": description}
 
 
-def components(kind: Registry, options: Signature = plan.NO_OPTIONS) -> Schema:
+def components(kind: Registry, options: Signature = planner.NO_OPTIONS) -> Schema:
     """Describe a component, or what a config changes of the one it extends."""
     named = [_named(kind, name, options) for name in kind.names()]
     keys = {key: True for name in kind.names() for key in [*kind.signatures[name].choices, *options.choices]}
@@ -69,7 +69,7 @@ def components(kind: Registry, options: Signature = plan.NO_OPTIONS) -> Schema:
     return {"anyOf": [{"enum": _bare(kind)}, *named, nameless]}
 
 
-def complete(kind: Registry, options: Signature = plan.NO_OPTIONS) -> Schema:
+def complete(kind: Registry, options: Signature = planner.NO_OPTIONS) -> Schema:
     """Describe a component that says all that it must."""
     required = {
         name: [c.name for c in kind.signatures[name].choices.values() if c.default is REQUIRED] for name in kind.names()

@@ -34,10 +34,10 @@ def show(what: str, overrides: list[str]) -> str:
 def show_config(file: str, overrides: list[str]) -> str:
     """Write a config out with all that it extends, overrides and leaves to defaults."""
     described = spec.load(file, overrides)
-    from dlx.assembly import plan as planning
+    from dlx.assembly import planner
     from dlx.config import yaml_reader
 
-    return yaml_reader.dump(planning.plan(described).resolved()).rstrip()
+    return yaml_reader.dump(planner.plan(described).resolved()).rstrip()
 
 
 def show_name(name: str) -> str:
@@ -52,7 +52,7 @@ def show_name(name: str) -> str:
 
 
 def _component(kind: Any, name: str) -> list[str]:
-    from dlx.assembly.plan import OPTIONS
+    from dlx.assembly.planner import OPTIONS
     from dlx.registry.signatures import REQUIRED, describe
 
     wanted = kind.signatures[name]

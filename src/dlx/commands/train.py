@@ -10,6 +10,7 @@ import shlex
 import signal
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from dlx.storage.plugins import given_to
 from dlx.storage.run import Run
 
 if TYPE_CHECKING:
+    from dlx.assembly.experiment import Experiment
     from dlx.assembly.plan import Plan
     from dlx.engine.trainer import Trainer
 
@@ -59,8 +61,8 @@ def train(
     `trust` lets a run made elsewhere, resumed by its name alone, read and fetch what its config names.
     """
     path, described = _describe(config, overrides, name, resume, runs)
-    from dlx.assembly import experiment  # torch loads only once the config's structure is sound
-    from dlx.storage import weights
+    from dlx.assembly.experiment import prepare  # torch loads only once the config's structure is sound
+    from dlx.assembly.trainer import build_trainer
 
     if resume and path.exists():
         described.plugins = given_to(path)
@@ -68,20 +70,19 @@ def train(
     if found:
         # By a config of the user's own the user has said what may be read; by a run's, its maker has.
         earlier, trusted = Loaded(found, contents.read(found)), trust or not Path(config).is_dir()
-        kept = earlier.kept()
-        with weights.withheld():  # the checkpoint has them
-            built = experiment.prepare(described, kept, lambda plan: _approve(plan, path, earlier, trusted))
-        kept.refuse_changed(built.source, f"data '{built.plan['data'].name}'")
+        trained_on = earlier.trained_on()
+        built = earlier.experiment(described, trained_on, lambda plan: _approve(plan, path, earlier, trusted))
+        trained_on.refuse_changed(built.source, f"data '{built.plan.data.name}'")
     else:
-        built = experiment.prepare(described)
-    plan = built.plan
-    trainer = experiment.trainer(built)
-    experiment.placed(plan, trainer.rehearse)  # before there is a run: a fault leaves nothing behind
+        built = prepare(described)
+    trainer = build_trainer(built)
+    with described.telling():
+        trainer.rehearse()  # before there is a run: a fault leaves nothing behind
     is_new = not (resume and path.exists())
     exact = name is not None or described.values.get("name") is not None or resume
     with Run.create(path.parent, path.name, exact=exact) if is_new else Run.open(path) as run:
-        plan.sections["name"] = _kept_name(run.path)
-        return Session(run, built, trainer, is_new, quiet).run()
+        resolved = replace(built.plan, name=_kept_name(run.path)).resolved()
+        return Session(run, built, trainer, resolved, is_new, quiet).run()
 
 
 def _kept_name(path: Path) -> str | None:
@@ -128,7 +129,9 @@ def _name(described: spec.Spec, config: str, name: str | None, runs: Path) -> st
 class Session:
     """One process's work on one run."""
 
-    def __init__(self, run: Run, built: Any, trainer: Trainer, is_new: bool, quiet: bool) -> None:
+    def __init__(
+        self, run: Run, built: Experiment, trainer: Trainer, config: dict[str, Any], is_new: bool, quiet: bool
+    ) -> None:
         from dlx import registry
         from dlx.config import yaml_reader
         from dlx.engine.journal import Journal
@@ -137,12 +140,12 @@ class Session:
         self.run_directory, self.trainer, self.built, self.is_new = run, trainer, built, is_new
         source = built.source
         facts = {**built.facts, "digests": dict(source.digests)}
-        self.config = yaml_reader.dump(built.plan.resolved())
+        self.config = yaml_reader.dump(config)
         self.saver = Saver(run.path / "checkpoints", self.config, facts, source.processor, trainer.keep)
         self.received: list[int] = []  # signals that ask for an end
         wanted = {"run": run, "quiet": quiet}
         always = [registry.loggers.build(n, {}, wanted) for n in ("console", "jsonl")]
-        self.journal = Journal([*always, *(logger.build(wanted) for logger in built.plan["loggers"])])
+        self.journal = Journal([*always, *(logger.build(wanted) for logger in built.plan.loggers)])
 
     def snapshot(self, trainer: Trainer, *, resumable: bool) -> Any:
         """Return the state as it is now."""
@@ -214,11 +217,10 @@ class Session:
         """Say in one line what is trained where, and what the columns of a table are taken for."""
         from dlx.commands import describing
 
-        model = self.built.task.model
-        count = sum(p.numel() for p in model.parameters())
+        count = sum(p.numel() for p in self.built.task.model.parameters())
         trainer = self.trainer
         per_epoch = f" in epochs of {trainer.steps_per_epoch:,}" if trainer.steps_per_epoch else ""
-        model, steps = f"{self.built.plan['model'].name}, {count:,} parameters", f"{trainer.total_steps:,} steps{per_epoch}"
+        model, steps = f"{self.built.plan.model.name}, {count:,} parameters", f"{trainer.total_steps:,} steps{per_epoch}"
         self.journal.message(f"{model}; {steps}; {self.built.device.describe()}")
         for line in describing.inputs(self.built.source.processor):
             self.journal.message(line)

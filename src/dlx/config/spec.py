@@ -55,8 +55,9 @@ def finish(spec: Spec, overrides: list[str] | None) -> Spec:
     faults = structure(spec.values)
     if spec.told:  # a value that could not be read is null: what is wrong with it is told already
         faults = [f for f in faults if spec.values.get(str(f.path[0]), "") is not None]
-    if faults or spec.told:
-        raise SpecError(spec.describe(ConfigError(faults)))
+    with spec.telling():
+        if faults or spec.told:
+            raise ConfigError(faults)
     return spec
 
 

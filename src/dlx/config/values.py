@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from dlx.config.sections import has_short_form
-from dlx.errors import ConfigError, Path, UsageError, dotted, shown, unknown
+from dlx.errors import ConfigError, Fault, Misfit, Path, UsageError, dotted, shown, unknown
 
 MISSING = object()
 
@@ -33,6 +35,16 @@ class Spec:
     def is_typed(self, path: Path) -> bool:
         """Return whether a key, or what holds it, was given on the command line."""
         return any(path[:end] in self.typed for end in range(1, len(path) + 1))
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Have faults found inside told with the places where their keys were written: raises SpecError."""
+        try:
+            yield
+        except ConfigError as error:
+            raise SpecError(self.describe(error)) from None
+        except Misfit as error:
+            raise SpecError(self.describe(ConfigError([Fault(error.path, error.message)]))) from None
 
     def describe(self, error: ConfigError) -> str:
         """Write one line a fault, in the order of the file."""

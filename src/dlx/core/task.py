@@ -24,7 +24,8 @@ class Task(nn.Module):
     target_kind: ClassVar[str] = ""  # what its targets are, where that matters to the data: "class" or "number"
     parts: ClassVar[tuple[str, ...]] = ()  # submodules of the model that step on their own; () is the whole model
     default_metrics: ClassVar[tuple[str, ...]] = ()  # the first one chooses the best checkpoint
-    closer_metrics: tuple[str, ...] = ()  # what `dlx eval` adds; those that miss a fact are left out
+    eval_metrics: tuple[str, ...] = ()  # what `dlx eval` adds; those that miss a fact are left out
+    conditional: bool = False  # whether `generate` can be asked for a class
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -84,11 +85,15 @@ class Task(nn.Module):
         """Make new examples: those numbered `index` (B,) of the endless series that a seed stands for."""
         raise NotImplementedError(f"{type(self).__name__} generates nothing")
 
+    def columns(self) -> int:
+        """Return how many generated examples stand side by side where they are shown as a grid."""
+        return 8
+
     def show(self, batch: Batch, prediction: Batch) -> Mapping[str, Shown]:
         """Draw or write down what is worth watching from one evaluation to the next, by name, from the first batch."""
         return {}
 
-    def show_closely(self, batch: Batch, prediction: Batch) -> Mapping[str, Shown]:
+    def show_eval(self, batch: Batch, prediction: Batch) -> Mapping[str, Shown]:
         """Draw what `dlx eval` shows."""
         return self.show(batch, prediction)
 

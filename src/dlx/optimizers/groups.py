@@ -27,20 +27,20 @@ def options(
     """
 
 
-def parameter_groups(model: nn.Module, choices: Mapping[str, Any]) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, options: Mapping[str, Any], weight_decay: float = 0.0) -> list[dict[str, Any]]:
     """Divide a model's trainable parameters by their settings; raises Misfit where a pattern, or its decay, has no effect."""
-    kinds = _kinds(model)
+    kinds, patterns = _kinds(model), options["groups"]
     found: dict[str, dict[str, Any]] = {}
-    unused = set(choices["groups"])
-    without_effect = {pattern for pattern, settings in choices["groups"].items() if settings.get("weight_decay")}
+    unused = set(patterns)
+    without_effect = {pattern for pattern, settings in patterns.items() if settings.get("weight_decay")}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        pattern = next((p for p in choices["groups"] if fnmatch.fnmatchcase(name, p)), None)
+        pattern = next((p for p in patterns if fnmatch.fnmatchcase(name, p)), None)
         unused.discard(pattern)
-        settings = dict(choices["groups"].get(pattern, {}))
-        decay = settings.get("weight_decay", choices.get("weight_decay", 0))
-        if decay and kinds.get(name) in choices["no_decay"]:  # a group more is a kernel more at every step
+        settings = dict(patterns.get(pattern, {}))
+        decay = settings.get("weight_decay", weight_decay)
+        if decay and kinds.get(name) in options["no_decay"]:  # a group more is a kernel more at every step
             settings["weight_decay"] = 0.0
         else:
             without_effect.discard(pattern)
@@ -49,7 +49,7 @@ def parameter_groups(model: nn.Module, choices: Mapping[str, Any]) -> list[dict[
         names = ", ".join(sorted({n.partition(".")[0] + ".*" for n, _ in model.named_parameters()}))
         raise Misfit(f"no parameter matches; there is {names}", ("groups", sorted(unused)[0]))
     if without_effect:
-        reason = f"all that matches is of the kinds in no_decay ({', '.join(choices['no_decay'])}); change that list"
+        reason = f"all that matches is of the kinds in no_decay ({', '.join(options['no_decay'])}); change that list"
         raise Misfit(f"has no effect: {reason}", ("groups", sorted(without_effect)[0], "weight_decay"))
     return list(found.values())
 
@@ -68,10 +68,12 @@ def _kinds(model: nn.Module) -> dict[str, str]:
     return kinds
 
 
-def construct(make: Callable, model: nn.Module, choices: Mapping[str, Any], device: torch.device) -> torch.optim.Optimizer:
+def construct(
+    make: Callable, model: nn.Module, choices: Mapping[str, Any], options: Mapping[str, Any], device: torch.device
+) -> torch.optim.Optimizer:
     """Make an optimizer over a model's parameters, fused where its kind and the device allow."""
-    own = {k: v for k, v in choices.items() if k not in ("no_decay", "groups")}
-    groups = parameter_groups(model, choices)
+    own = dict(choices)
+    groups = parameter_groups(model, options, choices.get("weight_decay", 0.0))
     if "fused" in inspect.signature(make).parameters and device.type in ("cpu", "cuda", "mps", "xpu"):
         own["fused"] = True
     return make(groups, **own)

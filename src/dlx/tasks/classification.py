@@ -33,7 +33,7 @@ class Classification(Task):
     class_weights: Tensor | None
     prior: Tensor
     default_metrics = ("accuracy", "f1", "confusion_matrix")
-    closer_metrics: tuple[str, ...] = ("accuracy", "f1", "calibration_error", "report", "confusion_matrix", "mistakes")
+    eval_metrics: tuple[str, ...] = ("accuracy", "f1", "calibration_error", "report", "confusion_matrix", "mistakes")
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Classification(Task):
         self.num_classes, self.label_smoothing, self.views = num_classes, label_smoothing, views
         self.loss = LOSSES[loss]
         if num_classes > 5:  # with fewer, the best five are all
-            self.closer_metrics = ("top_k", *self.closer_metrics)
+            self.eval_metrics = ("top_k", *self.eval_metrics)
         if label_smoothing and loss != "cross_entropy":
             raise Misfit(f"only cross_entropy smooths labels, not {loss}", ("label_smoothing",))
         if views != "one" and input_shape and len(input_shape) != 3:

@@ -70,4 +70,4 @@ def test_pictures_show_samples_and_ways_between_them():
     shown = task.show(batch, {})["samples"]
     assert shown.images.shape == (64, 1, 4, 4)
     assert np.array_equal(shown.images, task.show(batch, {})["samples"].images)
-    assert task.show_closely(batch, {})["interpolation"].images.shape == (8 * STEPS, 1, 4, 4)
+    assert task.show_eval(batch, {})["interpolation"].images.shape == (8 * STEPS, 1, 4, 4)

@@ -164,7 +164,7 @@ def test_reconstructions_stand_beside_what_they_are_of():
     task = made(conditional=True)
     words, pixels = batch(20)
     with torch.no_grad():
-        shown = task.show_closely(words, task.predict(words))
+        shown = task.show_eval(words, task.predict(words))
         mean, _ = task.model.encoder(2 * pixels - 1, words["target"])
         again = task.model.decoder(mean, words["target"]).sigmoid()
     assert set(shown) == {"samples", "interpolation", "reconstructions"}
@@ -172,7 +172,7 @@ def test_reconstructions_stand_beside_what_they_are_of():
     assert np.abs(images[::2] / 255.0 - pixels.numpy()).max() <= 0.5 / 255 + 1e-6
     assert np.abs(images[1::2] / 255.0 - again.numpy()).max() <= 0.5 / 255 + 1e-6
     many = {word: torch.cat([values] * 4) for word, values in words.items()}
-    assert len(task.show_closely(many, {})["reconstructions"].images) == 64
+    assert len(task.show_eval(many, {})["reconstructions"].images) == 64
 
 
 def test_a_collapsed_posterior_is_told():

@@ -27,7 +27,7 @@ class Generation(Task):
 
     predicts = frozenset({"image"})
     default_metrics: ClassVar[tuple[str, ...]] = ("sliced_wasserstein", "diversity")
-    closer_metrics = ("sliced_wasserstein", "diversity", "nearest")
+    eval_metrics = ("sliced_wasserstein", "diversity", "nearest")
     model: Any
     scale: Tensor
     offset: Tensor
@@ -100,7 +100,7 @@ class Generation(Task):
         image = self.generate(torch.arange(ROWS * columns), self.seed)["image"]
         return {"samples": Grid(image.cpu().numpy(), columns)}
 
-    def show_closely(self, batch: Batch, prediction: Batch) -> Mapping[str, Picture]:
+    def show_eval(self, batch: Batch, prediction: Batch) -> Mapping[str, Picture]:
         """Draw samples, and rows that go from one noise to another."""
         return {**self.show(batch, prediction), "interpolation": Grid(self.interpolate(ROWS).cpu().numpy(), STEPS)}
 

@@ -85,13 +85,13 @@ class VAE(Generation):
         """Make images from noise (B, latent_size)."""
         return self.call(self.model.decoder, noise, label=label).float().sigmoid() * 2 - 1
 
-    def show_closely(self, batch: Batch, prediction: Batch) -> Mapping[str, Picture]:
+    def show_eval(self, batch: Batch, prediction: Batch) -> Mapping[str, Picture]:
         """Draw samples, interpolations, and images of the data each beside what their noise's mean gives back."""
         some = {word: values[: ROWS * COLUMNS // 2] for word, values in batch.items()}
         real, label = self.real(some), self.label(some)
         again = self.sample(self.encode(real, label)[0], label)
         pairs = as_bytes(torch.stack((real, again), 1).flatten(0, 1))
-        return {**super().show_closely(batch, prediction), "reconstructions": Grid(pairs.cpu().numpy(), COLUMNS)}
+        return {**super().show_eval(batch, prediction), "reconstructions": Grid(pairs.cpu().numpy(), COLUMNS)}
 
     def remarks(self, scalars: Mapping[str, float]) -> Iterator[str]:
         """Warn of a posterior that has collapsed, beside what every generator may suffer."""

@@ -16,7 +16,7 @@ log = logging.getLogger("dlx")
 
 
 @dataclass(frozen=True)
-class Kept:
+class TrainedOn:
     """Facts, processor and digests of the training data; `wanted_splits` are the only ones needed now, None for all."""
 
     facts: Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlx.assembly.kept import Kept, alike
+from dlx.assembly.trained_on import TrainedOn, alike
 from dlx.core import Source
 from dlx.errors import DlxError, UsageError
 
@@ -19,7 +19,7 @@ class Stub(Source):
 
 
 def kept(facts=(), digests=()):
-    return Kept(dict(facts), None, dict(digests))
+    return TrainedOn(dict(facts), None, dict(digests))
 
 
 def test_rounding_is_no_difference_but_every_other_change_is():
