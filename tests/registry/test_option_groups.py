@@ -1,4 +1,4 @@
-"""A dataclass of settings that lie flat in the YAML."""
+"""Dataclasses of settings that lie flat in the YAML, and of facts."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from pydantic import PositiveInt
 from dlx import registry
 from dlx.errors import Misfit
 from dlx.registry.signatures import REQUIRED, check, misdeclared
-from dlx.registry.types import OptionGroup
+from dlx.registry.types import FactGroup, OptionGroup
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,15 @@ class Batching(OptionGroup):
     seed_of_order: int = field(kw_only=True)
 
 
+@dataclass(frozen=True)
+class Sizes(FactGroup):
+    input_shape: list[int]
+    num_classes: int = 0
+
+
 class Reader:
-    def __init__(self, seed: int, *, file: str, batching: Batching) -> None:
-        self.seed, self.file, self.batching = seed, file, batching
+    def __init__(self, seed: int, sizes: Sizes, *, file: str, batching: Batching) -> None:
+        self.seed, self.sizes, self.file, self.batching = seed, sizes, file, batching
 
 
 @pytest.fixture
@@ -33,6 +39,7 @@ def readers():
 
 def test_the_settings_of_a_group_lie_flat(readers):
     wanted = readers.signatures["reader"]
+    assert list(wanted.facts) == ["seed", "input_shape", "num_classes"]
     assert list(wanted.choices) == ["file", "batch_size", "names", "seed_of_order"]
     assert wanted.choices["seed_of_order"].default is REQUIRED
     assert not any(misdeclared(choice) for choice in wanted.choices.values())
@@ -41,8 +48,9 @@ def test_the_settings_of_a_group_lie_flat(readers):
 def test_the_constructor_gets_them_as_one(readers):
     choices, faults = check(readers.signatures["reader"], {"file": "x", "batch_size": 4, "seed_of_order": 1})
     assert not faults
-    made = readers.build("reader", choices, {"seed": 7})
+    made = readers.build("reader", choices, {"seed": 7, "input_shape": [3], "more": 1})
     assert (made.seed, made.file, made.batching) == (7, "x", Batching(4, [], seed_of_order=1))
+    assert made.sizes == Sizes([3], 0)
 
 
 def test_a_fault_is_told_at_its_flat_key(readers):
@@ -54,5 +62,7 @@ def test_a_fault_is_told_at_its_flat_key(readers):
 
 
 def test_a_fact_that_is_missing_is_still_told(readers):
-    with pytest.raises(Misfit, match="needs the fact 'seed'"):
-        readers.build("reader", {"file": "x", "batch_size": 1, "names": [], "seed_of_order": 2}, {})
+    choices = {"file": "x", "batch_size": 1, "names": [], "seed_of_order": 2}
+    for facts, missing in (({"input_shape": [1]}, "seed"), ({"seed": 1}, "input_shape")):
+        with pytest.raises(Misfit, match=f"needs the fact '{missing}'"):
+            readers.build("reader", choices, facts)

@@ -140,14 +140,14 @@ class Registry:
                 given[fact.name] = facts[fact.name]
             elif fact.default is REQUIRED:
                 raise Misfit(self._lacking(name, fact.name, facts, source))
-        made = constructor(**given, **wanted.arguments(choices))
+        made = constructor(**wanted.arguments({**given, **choices}))
         base = self.base_class()
         if base and not isinstance(made, base):
             raise Misfit(f"{self.kind} '{name}' gives {type(made).__name__}, and not a {base.__name__}")
         return made
 
     def _lacking(self, name: str, fact: str, facts: Mapping[str, Any], source: str) -> str:
-        offered = ", ".join(sorted(f for f in facts if f not in ("seed", "model")))
+        offered = ", ".join(sorted(f for f in facts if f not in ("seed", "model", "processor")))
         told = f"{self.kind} '{name}' needs the fact '{fact}'; {source} offers {offered or 'none'}"
         return told if fact in FACTS else f"{told}; a setting of the config stands behind a star: (..., *, {fact})"
 

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Annotated, Any
 
 from dlx.errors import Fault, Path, UsageError, limited, meant, nearest, shown, unknown
-from dlx.registry.types import OptionGroup
+from dlx.registry.types import FactGroup, Group, OptionGroup
 
 REQUIRED = inspect.Parameter.empty
 
@@ -31,16 +31,16 @@ class Parameter:
 class Signature:
     """What a constructor takes from the data (facts) and from the config (choices).
 
-    `groups` are the parameters that take several choices at once, as one dataclass.
+    `groups` are the parameters that take several of them at once, as one dataclass.
     """
 
     facts: dict[str, Parameter]
     choices: dict[str, Parameter]
-    groups: dict[str, type[OptionGroup]] = field(default_factory=dict)
+    groups: dict[str, type[Group]] = field(default_factory=dict)
 
-    def arguments(self, choices: Mapping[str, Any]) -> dict[str, Any]:
-        """Return choices as the constructor takes them: those of an option group as one."""
-        flat, grouped = dict(choices), {}
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return facts and choices as the constructor takes them: those of a group as one."""
+        flat, grouped = dict(given), {}
         for name, group in self.groups.items():
             grouped[name] = group(**{f.name: flat.pop(f.name) for f in fields(group) if f.name in flat})  # type: ignore[arg-type]
         return {**flat, **grouped}
@@ -58,18 +58,17 @@ def signature(constructor: Callable, facts: Iterable[str] | None = None, hidden:
         if facts is None and not is_fact and p.name not in hints:
             told = f"the setting '{p.name}' has no type; write one, such as {p.name}: int = 3"
             raise UsageError(f"{place_of(constructor, p.name)}: {constructor.__name__}: {told}")
-        hint = hints.get(p.name, Any)
-        if not is_fact and inspect.isclass(hint) and issubclass(hint, OptionGroup):
+        hint, kind = hints.get(p.name, Any), found.facts if is_fact else found.choices
+        if inspect.isclass(hint) and issubclass(hint, FactGroup if is_fact else OptionGroup):
             found.groups[p.name] = hint
-            found.choices.update(_fields(hint))
-            continue
-        kind = found.facts if is_fact else found.choices
-        kind[p.name] = Parameter(p.name, _without_tensors(hint), p.default)
+            kind.update(_fields(hint))
+        else:
+            kind[p.name] = Parameter(p.name, _without_tensors(hint), p.default)
     return found
 
 
-def _fields(group: type[OptionGroup]) -> dict[str, Parameter]:
-    """Return the choices that an option group stands for."""
+def _fields(group: type[Group]) -> dict[str, Parameter]:
+    """Return the parameters that a group stands for."""
     hints = typing.get_type_hints(group, include_extras=True)
     found = {}
     for one in fields(group):  # type: ignore[arg-type]

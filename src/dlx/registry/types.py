@@ -8,11 +8,19 @@ from typing import Annotated
 from dlx.errors import Fault, Path
 
 
-class OptionGroup:
-    """Base of the frozen dataclasses whose fields lie flat among a component's settings in the YAML.
+class Group:
+    """Base of the frozen dataclasses by which a constructor takes several facts, or several settings, as one parameter.
 
-    A constructor that takes one, after its star, has all of its settings without repeating them: `*, batching: Batching`.
+    Before the star its fields are facts, after it they lie flat among the component's settings in the YAML.
     """
+
+
+class FactGroup(Group):
+    """Base of groups of facts: `def __init__(self, images: ImageFacts, *, ...)`."""
+
+
+class OptionGroup(Group):
+    """Base of groups of settings that many components share: `def __init__(self, seed: int, *, batching: Batching)`."""
 
 
 class Request:
