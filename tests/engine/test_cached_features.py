@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -169,7 +171,7 @@ def train(cache):
         def log(self, step, scalars):
             rows.append({name: value for name, value in scalars.items() if name not in ("seconds", "train/waiting")})
 
-    trainer.log_every = 1
+    trainer.options = dataclasses.replace(trainer.options, log_every=1)
     trainer.source = features.cached(built.source, built.task, built.device) if cache else built.source
     assert isinstance(trainer.source, CachedFeatures) == cache
     trainer.fit(Lines())

@@ -12,6 +12,7 @@ from dlx.core import Loss, Schedule, Source, Table, Task, shortened, to_device
 from dlx.engine.actor import Actor
 from dlx.engine.device import Device
 from dlx.engine.evaluator import evaluate
+from dlx.engine.options import TrainerOptions
 from dlx.engine.saver import pack, unpack
 from dlx.engine.trainer import Trainer
 from dlx.errors import Interrupted
@@ -101,7 +102,7 @@ def trainer(source, steps=6):
     task = Wishing(nn.Sequential(nn.Linear(3, 1), nn.Dropout(0.5)))
     optimizer = torch.optim.SGD(task.parameters(), lr=0.1)
     device = Device(name="cpu")
-    return Trainer(task, source, {"": optimizer}, {"": Schedule()}, list, device, 0, steps, evaluate_every=2)
+    return Trainer(task, source, {"": optimizer}, {"": Schedule()}, list, device, 0, steps, TrainerOptions(evaluate_every=2))
 
 
 def test_a_source_prepares_before_its_first_batch_and_its_numbers_are_in_the_log():

@@ -10,7 +10,7 @@ from dlx import registry
 from dlx.assembly.plan import Component, LearnerPlan, Plan
 from dlx.config.values import Spec
 from dlx.engine.device import Device
-from dlx.engine.trainer import Trainer
+from dlx.engine.options import TrainerOptions
 from dlx.errors import ConfigError, Fault, Path, limited, meant, nearest, unknown, with_article
 from dlx.optimizers import groups
 from dlx.registry import Registry
@@ -21,7 +21,7 @@ OPTIONS = {"optimizer": signature(groups.options), "schedule": signature(curves.
 LISTED = {"model": "list-models", "data set": "list-datasets", "task": "list-tasks"}
 MOST_NAMED = 40  # names that one message lists
 NO_OPTIONS = Signature({}, {})
-DEVICE, TRAINER = signature(Device), signature(Trainer)
+DEVICE, TRAINER = signature(Device), signature(TrainerOptions)
 
 
 class Planner:

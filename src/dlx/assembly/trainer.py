@@ -13,6 +13,7 @@ from dlx.assembly.experiment import Experiment
 from dlx.assembly.plan import Component, Plan, at
 from dlx.core import Schedule
 from dlx.engine import cached_features
+from dlx.engine.options import TrainerOptions
 from dlx.engine.trainer import Trainer
 from dlx.errors import ConfigError, Fault, Misfit, unknown
 from dlx.optimizers import groups
@@ -39,8 +40,9 @@ def build_trainer(built: Experiment) -> Trainer:
         optimizers = _optimizers(built, length.steps)
         schedules = _schedules(plan, built.facts, length, list(optimizers))
     source = cached_features.cached(built.source, built.task, built.device)
+    options = TrainerOptions(**plan.trainer)
     return Trainer(
-        built.task, source, optimizers, schedules, built.make_metrics, built.device, built.seed, length.steps, **plan.trainer
+        built.task, source, optimizers, schedules, built.make_metrics, built.device, built.seed, length.steps, options
     )
 
 

@@ -141,7 +141,7 @@ class Session:
         source = built.source
         facts = {**built.facts, "digests": dict(source.digests)}
         self.config = yaml_reader.dump(config)
-        self.saver = Saver(run.path / "checkpoints", self.config, facts, source.processor, trainer.keep)
+        self.saver = Saver(run.path / "checkpoints", self.config, facts, source.processor, trainer.options.keep)
         self.received: list[int] = []  # signals that ask for an end
         wanted = {"run": run, "quiet": quiet}
         always = [registry.loggers.build(n, {}, wanted) for n in ("console", "jsonl")]

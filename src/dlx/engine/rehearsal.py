@@ -12,19 +12,12 @@ from torch import Tensor
 
 from dlx.core import Batch, Schedule, Source, Task, shortened, to_device
 from dlx.engine.device import Device
-from dlx.engine.evaluator import Evaluation, evaluating
+from dlx.engine.evaluator import Evaluation
 from dlx.errors import DlxError, Misfit, nearest
 
 FEW = 4  # samples of a batch up to which its size alone may make training fail
 
 log = logging.getLogger("dlx")
-
-
-def verify(task: Task, source: Source, device: Device, seed: int) -> None:
-    """Let the task look at the first batch of an evaluation, and refuse it."""
-    with evaluating(task, device, seed), device.autocast():
-        if (batch := source.example()) is not None:
-            task.verify(to_device(batch, device.device))
 
 
 def monitored(validate: Callable[[int], Evaluation], monitor: str | None) -> tuple[str, bool]:

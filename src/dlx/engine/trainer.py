@@ -7,9 +7,8 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Any, Protocol, cast
+from typing import Any, cast
 
-from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 from torch.optim import Optimizer
 
@@ -20,44 +19,16 @@ from dlx.engine.data_wait import SPAN, Waiting
 from dlx.engine.device import Device
 from dlx.engine.ema import MovingAverage
 from dlx.engine.evaluator import Evaluation, MakeMetrics, evaluate
+from dlx.engine.options import SPACING, TrainerOptions
+from dlx.engine.record import Record, Unrecorded
 from dlx.engine.step import NonFinite, Stepper, Totals
 from dlx.errors import DlxError, Interrupted, Misfit
 
 PULSE = 0.1  # seconds between two signs of progress
-SPACING = 100  # steps between checkpoints where epochs are shorter: durable writing takes as long as many small steps
-
-
-class Record(Protocol):
-    """Where the states of a training are kept, and who may ask it to stop."""
-
-    def snapshot(self, trainer: Trainer, *, resumable: bool) -> Any:
-        """Return the state as it is now, to be saved; without what the source holds as tensors where not `resumable`."""
-
-    def save(self, trainer: Trainer, states: list[Any]) -> None:
-        """Save states, in the order of their steps."""
-
-    def stop_signal(self) -> int | None:
-        """Return the number of a signal that asks training to stop."""
-
-
-class Unrecorded:
-    """Keeps nothing and never asks."""
-
-    def snapshot(self, trainer: Trainer, *, resumable: bool) -> Any: ...
-    def save(self, trainer: Trainer, states: list[Any]) -> None: ...
-    def stop_signal(self) -> int | None: ...
 
 
 class Trainer:
-    """Trains a task on a source until its last step.
-
-    Keyword-only parameters are the config's `trainer` section.
-    accumulate: micro-batches to one step. clip_norm: largest norm of a part's gradients. ema: decay of the moving
-    average of the parameters. evaluate_every, save_every, log_every: steps; evaluation is after every epoch unless
-    said, and a checkpoint follows an evaluation when SPACING steps have gone by. monitor: the number that chooses the
-    best checkpoint. early_stopping: evaluations without a new best before training ends. keep: recent checkpoints kept
-    beside the best.
-    """
+    """Trains a task on a source until its last step."""
 
     def __init__(
         self,
@@ -69,30 +40,20 @@ class Trainer:
         device: Device,
         seed: int,
         total_steps: int,
-        *,
-        accumulate: PositiveInt = 1,
-        clip_norm: PositiveFloat | None = None,
-        ema: Annotated[float, Field(gt=0, lt=1)] | None = None,
-        evaluate_every: PositiveInt | None = None,
-        save_every: PositiveInt | None = None,
-        log_every: PositiveInt = 50,
-        monitor: str | None = None,
-        early_stopping: PositiveInt | None = None,
-        keep: PositiveInt = 1,
+        options: TrainerOptions,
     ) -> None:
         self.task, self.source, self.device, self.seed = task, source, device, seed
         self.optimizers, self.schedules, self.make_metrics = optimizers, schedules, make_metrics
-        self.total_steps, self.accumulate, self.keep = total_steps, accumulate, keep
-        self.steps_per_epoch = math.ceil(source.batches_per_epoch / accumulate) if source.batches_per_epoch else None
-        self.evaluate_every = evaluate_every or self.steps_per_epoch or max(total_steps // 20, 1)
-        self.save_every, self.log_every, self.early_stopping = save_every, log_every, early_stopping
-        self.stepper = Stepper(task, optimizers, device, clip_norm)
-        self.average = MovingAverage(task, ema) if ema else None
+        self.total_steps, self.options = total_steps, options
+        self.steps_per_epoch = math.ceil(source.batches_per_epoch / options.accumulate) if source.batches_per_epoch else None
+        self.evaluate_every = options.evaluate_every or self.steps_per_epoch or max(total_steps // 20, 1)
+        self.stepper = Stepper(task, optimizers, device, options.clip_norm)
+        self.average = MovingAverage(task, options.ema) if options.ema else None
         self.waiting = Waiting(min(SPAN, self.steps_per_epoch or SPAN))
         self.base_lr = {part: [g["lr"] for g in o.param_groups] for part, o in optimizers.items()}
         self.factor = dict.fromkeys(optimizers, 1.0)
         self.left_factors: dict[str, float] = {}  # of the last step before a resume
-        self.monitor, self.higher_is_better = monitor, True
+        self.monitor, self.higher_is_better = options.monitor, True
         self.actor = Actor(task, device)
         self.logger, self.record = Logger(), cast(Record, Unrecorded())
         source.listen(self.stop_while_waiting)
@@ -116,7 +77,7 @@ class Trainer:
         self.stop_if_asked()  # of signals that came meanwhile
         self.task.train()
         begun, before, next_pulse = time.perf_counter(), self.seconds, 0.0
-        self.finished_early = bool(self.early_stopping and self.evaluations_without_best >= self.early_stopping)
+        self.finished_early = self.waits_no_longer()
         self.tell_of_resuming()
         for group in () if self.finished_early else self.groups():
             self.set_learning_rates()
@@ -150,7 +111,7 @@ class Trainer:
             for _ in self.source.prepare(self.actor):
                 self.stop_if_asked()
             batches = iter(self.source.train(self.actor))
-            while self.step < self.total_steps and (group := self.waiting.take(batches, self.accumulate, self.source)):
+            while self.step < self.total_steps and (group := self.waiting.take(batches, self.options.accumulate, self.source)):
                 yield [to_device(batch, self.device.device) for batch in group]
             if self.step == before:
                 raise DlxError("the data source yields no training batch")
@@ -176,9 +137,9 @@ class Trainer:
         last = self.step == self.total_steps
         if last or self.step % self.evaluate_every == 0:
             self.evaluate()
-        elif self.step % self.log_every == 0:
+        elif self.step % self.options.log_every == 0:
             self.log({})
-        if self.save_every and self.step % self.save_every == 0:
+        if self.options.save_every and self.step % self.options.save_every == 0:
             self.save_checkpoint()
         self.stop_if_asked()
 
@@ -210,13 +171,17 @@ class Trainer:
                 self.best_found, self.best_state = found, self.record.snapshot(self, resumable=False)
         else:
             self.log({})
-        if not self.save_every and self.step - self.saved_step >= SPACING:
+        if not self.options.save_every and self.step - self.saved_step >= SPACING:
             self.save_checkpoint()
-        if self.early_stopping and self.evaluations_without_best >= self.early_stopping and self.step < self.total_steps:
+        if self.waits_no_longer() and self.step < self.total_steps:
             self.finished_early = True
             self.logger.message(
                 f"step {self.step}: no better {self.monitor} in {self.evaluations_without_best} evaluations; stopping early"
             )
+
+    def waits_no_longer(self) -> bool:
+        """Return whether so many evaluations were without a new best that training ends."""
+        return bool(self.options.early_stopping and self.evaluations_without_best >= self.options.early_stopping)
 
     def validate(self, batches: int | None = None) -> Evaluation:
         """Evaluate the first batches of the validation split, or all, with the averaged weights where there are any."""
@@ -242,10 +207,9 @@ class Trainer:
 
     def rehearse(self) -> None:
         """Try on few samples what training does: one evaluation batch with every metric, and the smallest training batches."""
-        rehearsal.verify(self.task, self.source, self.device, self.seed)
         if "val" in self.source.splits():
             self.monitor, self.higher_is_better = rehearsal.monitored(self.validate, self.monitor)
-        elif self.monitor or self.early_stopping:
+        elif self.monitor or self.options.early_stopping:
             place = ("trainer", "monitor" if self.monitor else "early_stopping")
             raise Misfit("needs a validation split, and the data has none", place)
         self.rehearse_small_batches()
