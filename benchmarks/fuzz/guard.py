@@ -126,6 +126,8 @@ def _message(text: str) -> str | None:
 
 def _unexpected(error: BaseException) -> str:
     """Name an exception and the deepest line of dlx that it went through."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if f"{os.sep}dlx{os.sep}" in frame.filename]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if f"{os.sep}src{os.sep}dlx{os.sep}" in frame.filename
+    ]
     place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno} {frames[-1].name}" if frames else "outside dlx"
     return f"{type(error).__name__} in {place}: {str(error).partition(chr(10))[0][:120]}"

@@ -161,7 +161,10 @@ class Store:
         path = self.path(name)
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)
-        shutil.rmtree(path, ignore_errors=True)
+        elif os.path.isdir(path):  # out of the way at once: a thread may still be bringing it to the disk
+            gone = f"{path}.{secrets.token_hex(8)}.partial"
+            os.rename(path, gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
     def note(self, kind: str, key: str, most: int) -> Any:
         """Read a note that was kept under a key; None where there is none."""
