@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -30,10 +31,11 @@ class Stepper:
     def __init__(self, task: Task, optimizers: Mapping[str, Optimizer], device: Device, clip_norm: float | None = None) -> None:
         self.task, self.optimizers, self.device, self.clip_norm = task, optimizers, device, clip_norm
         self.parameters = {part: [p for g in o.param_groups for p in g["params"]] for part, o in optimizers.items()}
-        self.found = torch.zeros(1, device=device.device)  # becomes 1 where a gradient is not finite
+        self.found_inf = torch.zeros(1, device=device.device)  # becomes 1 where a gradient is not finite
         self.one = torch.ones(1, device=device.device)
         self.steps = {part: _bare_step(optimizer) for part, optimizer in optimizers.items()}
-        self.plain = device.precision == "float32"
+        # Forward passes run in this one; made once, since to enter it costs less than to make it.
+        self.forward_context = nullcontext() if device.precision == "float32" else device.autocast()
         self.part_of: dict[str, str] = {}  # of each further number of a loss, the part whose loss gives it
 
     def __call__(self, group: Sequence[Batch], totals: Totals) -> None:
@@ -46,13 +48,14 @@ class Stepper:
         """Take the next loss of every batch backward: the part it concerns and the weight to divide by."""
         part, weight, ended = None, 0.0, 0
         for stream in streams:
-            loss = self.following(stream)
+            with self.forward_context:
+                loss = next(stream, None)
             if loss is None:
                 ended += 1
                 continue
             if part is None:
                 part = loss.part
-                parameters = self.begin(part)
+                parameters = self.clear_gradients(part)
             elif part != loss.part:
                 raise DlxError(f"batches of one step yield losses of different parts: '{part}' and '{loss.part}'")
             self.record(loss, group, totals)
@@ -64,15 +67,8 @@ class Stepper:
             raise DlxError("batches of one step yield different numbers of losses; a task must yield as many for each")
         return None if part is None else (part, weight if len(streams) > 1 else 1.0)
 
-    def following(self, stream: Iterator[Loss]) -> Loss | None:
-        """Draw a loss in the precision of forward passes."""
-        if self.plain:
-            return next(stream, None)
-        with self.device.autocast():
-            return next(stream, None)
-
-    def begin(self, part: str) -> list[Tensor]:
-        """Clear the gradients of a part."""
+    def clear_gradients(self, part: str) -> list[Tensor]:
+        """Clear the gradients of a part, and return its parameters."""
         if part not in self.parameters:
             raise DlxError(f"the task descends the part '{part}', but the optimizers have {list(self.parameters)}")
         for parameter in self.parameters[part]:
@@ -85,9 +81,11 @@ class Stepper:
         if not gradients:
             raise DlxError(f"the loss{f' of {part}' if part else ''} reaches none of the parameters it should train")
         # The kernel behind torch's GradScaler divides every gradient and finds the non-finite ones in one pass.
-        self.found.zero_()
-        torch._amp_foreach_non_finite_check_and_unscale_(gradients, self.found, self.one if weight == 1 else self.one / weight)
-        if self.found.item():
+        self.found_inf.zero_()
+        torch._amp_foreach_non_finite_check_and_unscale_(
+            gradients, self.found_inf, self.one if weight == 1 else self.one / weight
+        )
+        if self.found_inf.item():
             raise NonFinite(f"the gradient of {_named(part)} is not finite{_samples(group)}")
         if self.clip_norm:
             norm = clip_grad_norm_(self.parameters[part], self.clip_norm)

@@ -85,13 +85,11 @@ class Classification(Task):
 
     def predict(self, batch: Batch) -> Batch:
         """Give logits (B, C), their softmax, and the label (B,) of the largest."""
-        logits = self.averaged(batch).float()
+        logits = (self.logits(batch) if self.views == "one" else self.averaged(batch)).float()
         return {"logits": logits, "probability": logits.softmax(-1), "label": logits.argmax(-1)}
 
     def averaged(self, batch: Batch) -> Tensor:
         """Average the logits of the views of a batch."""
-        if self.views == "one":
-            return self.logits(batch)
         seen = [weight * self.logits({**batch, "input": images}) for weight, images in views(batch, self.views)]
         return torch.stack(seen).sum(0)
 
