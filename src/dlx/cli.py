@@ -25,10 +25,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="One YAML file describes an experiment; one command trains it, on any device.",
-    epilog="Start with: dlx train configs/tabular/iris_mlp.yaml",
+    epilog="Start with: dlx train iris_mlp, or with data of your own: dlx init PATH",
 )
 
-Config = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file (for `train --resume` also a run directory).")]
+Config = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG", help="A YAML file, or a config that comes with dlx (dlx configs); for `train --resume` also a run."
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
@@ -217,6 +222,35 @@ def show(
     from dlx.commands.show import show as run
 
     _say(run(what, overrides or []))
+
+
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", help="File to write; nothing is overwritten.", show_default=False)
+]
+
+
+@app.command("configs")
+def configs(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, to print or to copy.")] = None,
+    output: Output = None,
+) -> None:
+    """List the configs that come with dlx, or give one."""
+    from dlx.commands.configs import configs as run
+
+    _say(run(name, output))
+
+
+@app.command("init")
+def init(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A CSV file, or a folder of images, a folder a class.")],
+    output: Output = None,
+    target: Annotated[str | None, typer.Option("--target", help="Column of a table to predict.", show_default=False)] = None,
+) -> None:
+    """Look at data and write a config that trains on them at once."""
+    _prepare(None)
+    from dlx.commands.init import init as run
+
+    _say(run(path, output, target))
 
 
 def _list(kind: str, as_json: bool, plugin: list[str] | None) -> None:

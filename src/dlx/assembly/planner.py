@@ -9,6 +9,7 @@ from typing import Any
 from dlx import registry
 from dlx.assembly.plan import Component, LearnerPlan, Plan
 from dlx.config.values import Spec
+from dlx.core import Source
 from dlx.engine.device import Device
 from dlx.engine.options import TrainerOptions
 from dlx.errors import ConfigError, Fault, Path, limited, meant, nearest, unknown, with_article
@@ -130,6 +131,16 @@ def learner_plan(spec: Spec) -> LearnerPlan:
         if planner.faults:
             raise ConfigError(planner.faults)
     return drafted
+
+
+def source_of(data: Mapping[str, Any], seed: int = 0) -> Source:
+    """Build the data set of one section alone, for a look at it; raises UsageError."""
+    planner = Planner(Spec({"data": dict(data)}), needs_files=True)
+    component = planner.component(registry.sources, dict(data), ("data",))
+    if planner.faults:
+        raise ConfigError(planner.faults)
+    made: Source = component.build({"seed": seed})
+    return made
 
 
 def _learner(planner: Planner) -> dict[str, Any]:

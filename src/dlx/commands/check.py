@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dlx.config import spec
+from dlx.config import shipped, spec
 from dlx.errors import DlxError
 from dlx.storage import checkpoint, scratch
 
@@ -16,7 +16,7 @@ TIMED_STEPS = 10
 
 def check(config: str, overrides: list[str]) -> str:
     """Try an experiment and give a report; raises what training would raise."""
-    described = spec.load(config, overrides)
+    described = spec.load(shipped.located(config), overrides)
     from dlx.assembly import experiment
     from dlx.assembly.trainer import build_trainer
     from dlx.commands import describing
@@ -26,7 +26,7 @@ def check(config: str, overrides: list[str]) -> str:
     rows = layers(built)
     with described.telling():
         trainer.rehearse()
-    seconds = _steps(trainer) if trainer.total_steps else 0.0
+    seconds = time_steps(trainer) if trainer.total_steps else 0.0
     found = trainer.validate(2) if "val" in built.source.splits() else None
     size = _checkpoint(built, trainer)
     model = built.task.model
@@ -37,9 +37,9 @@ def check(config: str, overrides: list[str]) -> str:
     lines.append(f"device          {built.device.describe()}")
     if trainer.total_steps:
         epoch = trainer.steps_per_epoch
-        per_epoch = f", {_time(epoch * seconds)} an epoch of {epoch:,}" if epoch else ""
+        per_epoch = f", {written_time(epoch * seconds)} an epoch of {epoch:,}" if epoch else ""
         lines.append(
-            f"training time   {seconds * 1000:.3g} ms a step{per_epoch}, {_time(seconds * trainer.total_steps)} in all"
+            f"training time   {seconds * 1000:.3g} ms a step{per_epoch}, {written_time(seconds * trainer.total_steps)} in all"
         )
     lines.append(f"checkpoint      {_bytes(size)}, written and read back")
     if found:
@@ -89,11 +89,11 @@ def table(rows: list[tuple[str, str, str, int, int]]) -> Iterator[str]:
             yield "  ".join("-" * width for width in widths)
 
 
-def _steps(trainer: Any) -> float:
-    """Take some steps, wherever epochs end, and give the median seconds of one."""
+def time_steps(trainer: Any, count: int = TIMED_STEPS) -> float:
+    """Take some steps, wherever epochs end, and return the median seconds of one."""
     trainer.task.train()
     times = []
-    for group in itertools.islice(trainer.groups(), TIMED_STEPS):
+    for group in itertools.islice(trainer.groups(), count):
         begun = time.perf_counter()
         trainer.set_learning_rates()
         trainer.descend(group)
@@ -133,7 +133,8 @@ def _bytes(count: float) -> str:
     raise AssertionError
 
 
-def _time(seconds: float) -> str:
+def written_time(seconds: float) -> str:
+    """Write a time as people say it."""
     if seconds < 90:
         return f"{seconds:.2g} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx.commands.listing import GIVEN
-from dlx.config import spec
+from dlx.config import shipped, spec
 from dlx.errors import DlxError, UsageError, brief, meant, nearest, one_line
 from dlx.storage import files
 
@@ -19,8 +19,8 @@ log = logging.getLogger("dlx")
 def show(what: str, overrides: list[str]) -> str:
     """Tell about a name of a registry, a config file or a run."""
     path = Path(what)
-    if path.is_file():
-        return show_config(what, overrides)
+    if path.is_file() or shipped.find(what):
+        return show_config(shipped.located(what), overrides)
     if overrides:
         raise UsageError(f"only a config takes overrides such as {overrides[0]}, and {what} is no file")
     for run in (path, Path("runs") / what):

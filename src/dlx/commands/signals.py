@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import stat
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,9 @@ HANGUP: int | None = getattr(signal, "SIGHUP", None)  # Windows has none
 def stop_signals() -> Iterator[list[int]]:
     """Collect SIGINT, SIGTERM and SIGHUP for the trainer to see between steps; a second SIGINT stops at once."""
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # only that one may be asked by signals
+        yield received
+        return
 
     def note(number: int, frame: Any) -> None:
         if received and number == signal.SIGINT:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.assembly.restore import Loaded
 from dlx.commands.session import Session, quoted
-from dlx.config import spec
+from dlx.config import shipped, spec
+from dlx.config.values import Spec
 from dlx.errors import UsageError, dotted, printable, shown
 from dlx.storage import checkpoint, contents, naming
 from dlx.storage.plugins import given_to
@@ -34,7 +36,7 @@ FREE = (
 
 
 def train(
-    config: str,
+    config: str | Mapping[str, Any],
     overrides: list[str],
     *,
     name: str | None,
@@ -45,6 +47,7 @@ def train(
 ) -> dict[str, Any]:
     """Train and give a summary; raises DlxError, and Interrupted after a signal.
 
+    `config` is a file, a run to resume, the name of a config that comes with dlx, or a mapping of the same sections.
     `trust` lets a run made elsewhere, resumed by its name alone, read and fetch what its config names.
     """
     path, described = _describe(config, overrides, name, resume, runs)
@@ -56,7 +59,7 @@ def train(
     found = checkpoint.newest_valid(path / "checkpoints", contents.refuse_unresumable)[0] if resume and path.exists() else None
     if found:
         # By a config of the user's own the user has said what may be read; by a run's, its maker has.
-        earlier, trusted = Loaded(found, contents.read(found)), trust or not Path(config).is_dir()
+        earlier, trusted = Loaded(found, contents.read(found)), trust or not _is_folder(config)
         trained_on = earlier.trained_on()
         built = earlier.experiment(described, trained_on, lambda plan: _approve(plan, path, earlier, trusted))
         trained_on.refuse_changed(built.source, f"data '{built.plan.data.name}'")
@@ -86,24 +89,39 @@ def _approve(plan: Plan, run: Path, earlier: Loaded, trusted: bool) -> None:
     earlier.approve(plan, trusted)
 
 
-def _describe(config: str, overrides: list[str], name: str | None, resume: bool, runs: Path) -> tuple[Path, spec.Spec]:
+def _is_folder(config: str | Mapping[str, Any]) -> bool:
+    return isinstance(config, str) and Path(config).is_dir()
+
+
+def _read(config: str | Mapping[str, Any], overrides: list[str]) -> Spec:
+    """Read a config and its overrides, whatever it is given as."""
+    if isinstance(config, str):
+        return spec.load(shipped.located(config), overrides)
+    return spec.given(config, overrides)
+
+
+def _describe(
+    config: str | Mapping[str, Any], overrides: list[str], name: str | None, resume: bool, runs: Path
+) -> tuple[Path, Spec]:
     """Find the run's path and its spec: of a config, or of the run named in its place."""
     if resume and overrides and "=" not in overrides[0] and Path(overrides[0]).is_dir():
         path, overrides = Path(overrides[0]), overrides[1:]
-        return path, spec.load(config, overrides)
-    if Path(config).is_dir():
+        return path, _read(config, overrides)
+    if isinstance(config, str) and Path(config).is_dir():
         if not (Path(config) / "config.yaml").is_file():
             raise UsageError(f"{config} is a folder, and no run: it has no config.yaml")
         if not resume:
             raise UsageError(f"{config} is a run already; to go on with it: dlx train {quoted(config)} --resume")
         return Path(config), spec.load(Path(config) / "config.yaml", overrides)
-    described = spec.load(config, overrides)
-    return runs / _name(described, config, name, runs), described
+    described = _read(config, overrides)
+    return runs / _name(described, config if isinstance(config, str) else "", name, runs), described
 
 
-def _name(described: spec.Spec, config: str, name: str | None, runs: Path) -> str:
+def _name(described: Spec, config: str, name: str | None, runs: Path) -> str:
     """Choose the run's name: the one given, else the config file's; raises UsageError before anything is built."""
     given = name if name is not None else described.values.get("name")
+    if given is None and not config:
+        raise UsageError("a config that is no file has no name of its own: give the run one (name)")
     chosen = Path(config).stem if given is None else given
     new = naming.fault(chosen) is not None or not os.path.lexists(runs / chosen)  # one that is there was lawful once
     if new and (fault := naming.fault_of_new(chosen, runs)):

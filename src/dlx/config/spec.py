@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -34,6 +36,12 @@ def load(file: str | FilePath, overrides: list[str] | None = None) -> Spec:
     Raises SpecError with every structural fault of the file.
     """
     return finish(read(FilePath(file)), overrides)
+
+
+def given(config: Mapping[str, Any], overrides: list[str] | None = None) -> Spec:
+    """Take a config as a mapping of its sections, as a file would hold them; its faults name keys without places."""
+    values, _ = yaml_reader.parse(yaml_reader.dump(json.loads(json.dumps(dict(config), default=os.fspath))), "the config")
+    return finish(Spec(_mapping(values, "the config:")), overrides)
 
 
 def parse(text: str, file: str, overrides: list[str] | None = None) -> Spec:
