@@ -29,6 +29,7 @@ ALLOWED = {
     "data": {"dlx", "core", "registry", "processors", "augmentation"},
     "assembly": {"core", "config", "registry", "engine", "storage", "optimizers", "schedules", "processors"},
     "commands": {"assembly", "config", "core", "engine", "pictures", "registry", "storage"},
+    "testing": {"augmentation", "core", "layers", "registry", "storage"},
     "cli": {"dlx", "commands", "config", "registry", "storage"},
     "__main__": {"cli"},
 }

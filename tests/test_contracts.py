@@ -1,126 +1,170 @@
-"""What every entry of a registry must do: a new file in models/, data/ or loggers/ is tested here without a new test."""
+"""What every entry of every registry must do: a new file is tested here once it has an example, and fails without one."""
 
-import json
-import math
+import ast
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-import torchvision
-from PIL import Image
+from tests.helpers.examples import metrics, models, others, sources
+from tests.layers.test_layers import EXAMPLES as LAYERS
 
-from dlx import registry
-from dlx.core import Logger, Source, Task
-from dlx.registry.signatures import REQUIRED, check
+from dlx import registry, testing
+from dlx.core import Task
+from dlx.registry.signatures import check
 
-TABLE = {"num_features": 4, "input_shape": [4], "num_classes": 3}
-IMAGE = {"in_channels": 3, "input_shape": [3, 224, 224], "num_classes": 3, "channel_mean": [0.5] * 3, "channel_std": [0.2] * 3}
-# What a component with required choices is built with; any other is built with its defaults.
+ROOT = Path(__file__).parents[1]
+
+
+def name_of(item):
+    return item if isinstance(item, str) else next(iter(item))
+
+
 EXAMPLES = {
-    "sequential": ({"layers": [{"dense": 8}, "relu", {"dense": "num_classes"}]}, TABLE),
-    "mcculloch_pitts": (
-        {"units": [[{"weights": [1, 1, 1, 1], "threshold": 2}]]},
-        {"num_features": 4, "input_shape": [4], "num_classes": 2},
-    ),
-    "perceptron": ({}, {"num_features": 4, "input_shape": [4], "num_classes": 2}),
-    "gan": (
-        {
-            "generator": [{"dense": 64}, "tanh", {"reshape": [1, 8, 8]}],
-            "discriminator": ["flatten", {"dense": 8}, "relu", {"dense": 1}],
-        },
-        {"input_shape": [1, 8, 8], "num_classes": 3},
-    ),
+    "model": {*models.CLASSIFIERS, *models.GENERATORS},
+    "layer": {name_of(item) for item, _, _ in LAYERS},
+    "task": set(others.TASKS),
+    "data set": set(sources.SOURCES),
+    "processor": set(others.PROCESSORS),
+    "metric": {*metrics.METRICS, *metrics.DRAWING},
+    "optimizer": set(others.OPTIMIZERS),
+    "schedule": set(others.SCHEDULES),
+    "logger": set(others.LOGGERS),
+    "augmentation": {name_of(item) for item in others.AUGMENTATIONS},
 }
-ZOO = set(torchvision.models.list_models(module=torchvision.models))
-WORDS = {"input", "category", "target", "index"}
 
 
-def example(name):
-    wanted = registry.models.signatures[name]
-    if name in EXAMPLES:
-        return EXAMPLES[name]
-    if required := [c.name for c in wanted.choices.values() if c.default is REQUIRED]:
-        pytest.fail(f"model '{name}' has required choices {required}: give an example of them here")
-    if "num_features" in wanted.facts:
-        return {}, TABLE
-    return {}, IMAGE if name in ZOO else {**IMAGE, "input_shape": [3, 32, 32]}
+@pytest.mark.parametrize("kind", registry.REGISTRIES)
+def test_every_entry_has_an_example_and_every_example_an_entry(kind):
+    names = set(registry.REGISTRIES[kind].names())
+    without, strange = names - EXAMPLES[kind], EXAMPLES[kind] - names
+    assert not without, f"no example of the {kind} '{min(without)}': add one to tests/helpers/examples"
+    assert not strange, f"tests/helpers/examples has a {kind} '{min(strange)}', which is not registered"
 
 
-def variants():
-    """Give every model, and those that may be told the class once more so."""
-    for name in registry.models.names():
+@pytest.mark.parametrize("name", sorted(models.CLASSIFIERS))
+def test_models_that_choose(name, request):
+    choices, facts, output = models.CLASSIFIERS[name]
+    if name in models.ZOO:
+        request.getfixturevalue("on_meta")
+        batch = {"input": torch.empty(2, *facts["input_shape"])}
+        testing.check_model(name, facts, batch, choices, output_shape=output, on_meta=True)
+    else:
+        trained = name not in models.GIVEN
+        testing.check_model(name, facts, models.table_batch(facts), choices, output_shape=output, trained=trained)
+
+
+def generators():
+    for name in sorted(models.GENERATORS):
         yield pytest.param(name, {}, id=name)
+        assert name in registry.models
         if "conditional" in registry.models.signatures[name].choices:
             yield pytest.param(name, {"conditional": True}, id=f"{name}-conditional")
 
 
-def words(model, facts):
-    """Give two samples of what the model's forward reads, by its words."""
-    image = torch.ones(2, *facts["input_shape"])
-    given = {"input": image, "image": image, "time": torch.full((2,), 0.5)}
-    if hasattr(model, "latent_size"):
-        given["noise"] = torch.ones(2, model.latent_size)
-    if getattr(model, "conditional", False):
-        given["label"] = torch.arange(2)
-    return {word: given[word] for word in Task(model).words if word in given}
-
-
-@pytest.mark.parametrize(("name", "more"), list(variants()))
-def test_a_model_answers_with_one_row_a_sample_and_keeps_its_state(name, more, request):
-    given, facts = example(name)
-    choices, faults = check(registry.models.signatures[name], given | more)
+def words(name, choices, facts):
+    """Give three samples of what a generating model's forward reads, by its words."""
+    checked, faults = check(registry.models.signatures[name], choices)
     assert not faults
-    if name in ZOO:  # the published networks are too large to be filled here
-        request.getfixturevalue("on_meta")
-    model = registry.models.build(name, choices, facts).eval()
-    batch = words(model, facts)
-    shapes = {(2, facts["num_classes"]), (2, 1)} if "input" in batch else {(2, *facts["input_shape"])}
-    assert model(**batch).shape in shapes
-    assert not [p for p in model.parameters() if p.dtype != torch.float32]
-    if name not in ZOO:
-        again = registry.models.build(name, choices, facts).eval()
-        again.load_state_dict(model.state_dict())
-        torch.testing.assert_close(again(**batch), model(**batch))
+    model = registry.models.build(name, checked, facts)
+    image = torch.randn(3, *facts["input_shape"])
+    given = {"image": image, "input": image, "time": torch.tensor([0.25, 0.5, 0.75]), "label": torch.arange(3)}
+    asked = Task(model).words
+    if "noise" in asked:
+        given["noise"] = torch.randn(3, model.latent_size)
+    if not choices.get("conditional"):
+        del given["label"]
+    return {word: given[word] for word in asked if word in given}
 
 
-@pytest.mark.parametrize("name", registry.sources.names())
-def test_a_data_set_gives_batches_in_the_words_of_the_glossary(name):
-    wanted = registry.sources.signatures[name]
-    assert set(wanted.facts) <= {"seed", "processor", "wanted_splits", "task_target"}
-    if required := [c.name for c in wanted.choices.values() if c.default is REQUIRED]:
-        pytest.skip(f"needs {', '.join(required)}; its own tests build it")
-    choices = {c.name: c.default for c in wanted.choices.values()}
-    source = registry.sources.build(name, choices, {"seed": 0})
-    assert isinstance(source, Source)
-    json.dumps(dict(source.facts))  # kept in every checkpoint
-    batch = next(iter(source.train(None)))
-    assert set(batch) <= WORDS
-    assert batch["input"].dtype == torch.float32
-    assert list(batch["input"].shape[1:]) == source.facts["input_shape"]
-    assert batch["target"].dtype == (torch.int64 if "num_classes" in source.facts else torch.float64)
-    again = registry.processors.get(source.processor.name).from_state(json.loads(json.dumps(source.processor.state_dict())))
-    assert again.state_dict() == source.processor.state_dict()
+@pytest.mark.parametrize(("name", "more"), list(generators()))
+def test_models_that_generate(name, more):
+    given, facts = models.GENERATORS[name]
+    choices = given | more
+    testing.check_model(name, facts, words(name, choices, facts), choices, trained=name == "unet")
 
 
-@pytest.mark.parametrize("name", registry.loggers.names())
-def test_a_logger_takes_whatever_a_run_tells_it(name, tmp_path):
-    from dlx.pictures.figures import curves
-    from dlx.pictures.grids import Grid
-    from dlx.storage.run import Run
+@pytest.mark.parametrize(("written", "input_shape", "output_shape"), LAYERS, ids=lambda value: str(value)[:40])
+def test_layers(written, input_shape, output_shape):
+    codes = 9 if name_of(written) == "embedding" else 0
+    testing.check_layer(written, input_shape, output_shape, {"num_classes": 3}, codes)
 
-    class Bare:
-        """Does what the protocol promises, and has nothing else."""
 
-        def savefig(self, file, /):
-            Image.new("L", (4, 3)).save(file, format="PNG")
+@pytest.mark.parametrize("name", sorted(others.TASKS))
+def test_tasks(name):
+    choices, facts, model, batch = others.TASKS[name]
+    testing.check_task(name, facts, model(), batch(), choices)
 
-    with Run.create(tmp_path, "run", exact=True) as run:
-        logger: Logger = registry.loggers.build(name, {}, {"run": run, "quiet": True})
-        logger.log(1, {"train/loss": 0.5, "epoch": 1, "val/f1/$[/b]\n": math.nan})
-        logger.progress(1, 2)
-        logger.message("a line")
-        pictures = {"curves": curves([{"step": 1, "train/loss": 0.5}]), "bare": Bare()}
-        for name, picture in {**pictures, "grid": Grid(np.zeros((2, 1, 8, 8), np.uint8), 2)}.items():
-            logger.picture(1, name, picture)
-            logger.frame(1, name, picture)
-        logger.close()
+
+@pytest.mark.parametrize("name", sorted(sources.SOURCES))
+def test_data_sets(name, tmp_path, monkeypatch):
+    choices = sources.SOURCES[name](tmp_path, monkeypatch)
+    assert name in registry.sources
+    checked, faults = check(registry.sources.signatures[name], choices)
+    assert not faults
+    testing.check_source(lambda **facts: registry.sources.build(name, checked, {"seed": 0, **facts}))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_the_number_of_workers_changes_nothing(workers, tmp_path, monkeypatch):
+    choices = sources.image_folder(tmp_path, monkeypatch) | {"cache": "none", "num_workers": workers}
+    checked, _ = check(registry.sources.signatures["image_folder"], choices)
+    source = registry.sources.build("image_folder", checked, {"seed": 0})
+    (tmp_path / "other").mkdir()
+    cached, _ = check(
+        registry.sources.signatures["image_folder"], choices | {"cache": str(tmp_path / "other"), "num_workers": 0}
+    )
+    expected = registry.sources.build("image_folder", cached, {"seed": 0})
+    for one, other in zip(source.train(None), expected.train(None), strict=True):
+        assert torch.equal(one["input"], other["input"])
+    source.close()
+
+
+@pytest.mark.parametrize("name", sorted(others.PROCESSORS))
+def test_processors(name, tmp_path):
+    processor, examples, prediction = others.PROCESSORS[name](tmp_path)
+    assert processor.name == name
+    testing.check_processor(processor, examples, prediction)
+
+
+@pytest.mark.parametrize("name", sorted(metrics.METRICS))
+def test_metrics(name):
+    choices, batches, expected = metrics.METRICS[name]
+    if isinstance(expected, str):
+        assert_test(expected)
+        expected = None
+    testing.check_metric(name, metrics.FACTS, batches(), expected, choices)
+
+
+@pytest.mark.parametrize("name", sorted(metrics.DRAWING))
+def test_metrics_that_draw_are_tested_where_it_says(name):
+    assert_test(metrics.DRAWING[name])
+
+
+def assert_test(place):
+    """See that a test is where an example says."""
+    file, _, test = place.partition("::")
+    functions = [node.name for node in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(node, ast.FunctionDef)]
+    assert test in functions, f"{file} has no {test}"
+
+
+@pytest.mark.parametrize("written", others.AUGMENTATIONS, ids=str)
+def test_augmentations(written):
+    rough = torch.randint(0, 256, (64, 3, 4, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    images = torch.nn.functional.interpolate(rough, (16, 16), mode="bilinear", antialias=True)
+    facts = {"input_shape": [3, 16, 16], "channel_mean": [0.5] * 3, "num_classes": 4}
+    testing.check_augmentation(written, facts, images, mixes=name_of(written) in others.MIXING)
+
+
+@pytest.mark.parametrize("name", sorted(others.OPTIMIZERS))
+def test_optimizers(name):
+    testing.check_optimizer(name, others.OPTIMIZERS[name])
+
+
+@pytest.mark.parametrize("name", sorted(others.SCHEDULES))
+def test_schedules(name):
+    testing.check_schedule(name, others.SCHEDULES[name])
+
+
+@pytest.mark.parametrize("name", sorted(others.LOGGERS))
+def test_loggers(name, tmp_path):
+    testing.check_logger(name, tmp_path, others.LOGGERS[name])

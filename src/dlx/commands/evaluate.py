@@ -13,6 +13,7 @@ from dlx.errors import UsageError, brief, one_line
 from dlx.storage import files
 from dlx.storage.failures import optional
 from dlx.storage.locating import run_of
+from dlx.storage.naming import file_name
 
 
 def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def draw(found: Any, checkpoint: Path, split: str) -> list[str]:
     with optional(f"pictures in {run / 'plots'}"):
         files.make_folder(run / "plots")
         for name, shown in pictures.items():
-            file = run / "plots" / f"{split}_{name}.{'txt' if isinstance(shown, Table) else 'png'}"
+            file = run / "plots" / f"{split}_{file_name(name)}.{'txt' if isinstance(shown, Table) else 'png'}"
             with optional(str(file)):
                 if isinstance(shown, Table):
                     files.write(file, f"{shown.text()}\n".encode())

@@ -9,6 +9,7 @@ from dlx.core import Logger, Picture, Table
 from dlx.registry import loggers
 from dlx.storage import files
 from dlx.storage.failures import optional, reason
+from dlx.storage.naming import file_name
 from dlx.storage.run import Run
 
 log = logging.getLogger("dlx")
@@ -28,15 +29,15 @@ class JsonLines(Logger):
         self.run.append_metrics(step, scalars)
 
     def picture(self, step: int, name: str, picture: Picture) -> None:
-        files.save_picture(picture, self.run.folder("plots") / f"{name}.png")
+        files.save_picture(picture, self.run.folder("plots") / f"{file_name(name)}.png")
 
     def table(self, step: int, name: str, table: Table) -> None:
         with optional(f"the table {name}"):
-            files.write(self.run.folder("plots", name) / f"step-{step:08d}.txt", f"{table.text()}\n".encode())
+            files.write(self.run.folder("plots", file_name(name)) / f"step-{step:08d}.txt", f"{table.text()}\n".encode())
 
     def frame(self, step: int, name: str, picture: Picture) -> None:
         try:
-            files.save_picture(picture, self.run.folder("plots", name) / f"step-{step:08d}.png")
+            files.save_picture(picture, self.run.folder("plots", file_name(name)) / f"step-{step:08d}.png")
         except Exception as error:  # what is only looked at is no reason to stop; it is told once
             if name not in self.failed:
                 self.failed.add(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,3 +37,8 @@ def longest(folder: Path) -> int:
         with suppress(OSError, AttributeError, ValueError):
             return min(os.pathconf(place, "PC_NAME_MAX"), LONGEST)
     return LONGEST
+
+
+def file_name(name: str) -> str:
+    """Write the name of a picture or a table as one that a file may have in a folder of the run, and nowhere else."""
+    return re.sub(r"[^\w .,=+()-]", "_", name).lstrip(".") or "_"

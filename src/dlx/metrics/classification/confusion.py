@@ -47,7 +47,8 @@ class BalancedAccuracy(Counts):
     def compute(self) -> dict[str, float]:
         true = self.counts.sum(1)
         occurs = true > 0
-        return {"balanced_accuracy": float((np.diag(self.counts)[occurs] / true[occurs]).mean())}
+        shares = np.diag(self.counts)[occurs] / true[occurs]
+        return {"balanced_accuracy": float(shares.mean()) if len(shares) else float("nan")}
 
 
 class Averaged(Counts):

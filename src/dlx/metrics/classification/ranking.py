@@ -62,6 +62,8 @@ class RocAuc(Metric):
     def compute(self) -> dict[str, float]:
         from sklearn.metrics import roc_auc_score
 
+        if not self.targets:
+            return {"roc_auc": float("nan")}
         scores, truth = np.concatenate(self.probabilities), np.concatenate(self.targets)
         classes = [c for c in range(self.num_classes) if 0 < (truth == c).sum() < len(truth)]
         if self.num_classes == 2:

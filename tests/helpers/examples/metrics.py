@@ -1,0 +1,124 @@
+"""Metrics: choices, what they are fed, and what a reference says of it; or the test that holds them against their reference."""
+
+import numpy as np
+import torch
+from sklearn import metrics as reference
+
+FACTS = {
+    "num_classes": 4,
+    "class_names": ["a", "b", "c", "d"],
+    "class_counts": [10, 10, 10, 10],
+    "num_outputs": 2,
+    "target_mean": [0.0, 0.0],
+    "seed": 0,
+    "input_shape": [1, 4, 4],
+    "channel_mean": [0.5],
+    "channel_std": [0.25],
+}
+
+
+class Toy:
+    """A classifier of images whose answers are whole sums of their pixels: the same in any batch."""
+
+    name, class_names = "toy", ["a", "b", "c", "d"]
+
+    def features(self, images):
+        return images.flatten(1).cumsum(1)[:, ::3].float() / 8
+
+    def logits(self, images):
+        return self.features(images)[:, :4] / 64
+
+
+def pictures(size, seed):
+    """Draw standardised images of 8-bit pixels."""
+    return torch.randint(0, 256, (size, 1, 4, 4), generator=torch.Generator().manual_seed(seed)) / 63.75 - 2
+
+
+FACTS |= {
+    "training": lambda: iter([{"input": pictures(30, 5), "target": torch.arange(30) % 4}]),
+    "trained": lambda path: Toy(),
+}
+
+
+def classified():
+    draw = torch.Generator().manual_seed(3)
+    batches = []
+    for size in (7, 1, 16, 8):
+        logits = torch.randint(-3, 4, (size, 4), generator=draw).float()
+        prediction = {"logits": logits, "probability": logits.softmax(-1), "label": logits.argmax(-1)}
+        words = {"target": torch.randint(0, 4, (size,), generator=draw), "input": pictures(size, size)}
+        batches.append((prediction, {**words, "index": torch.arange(size)}))
+    return batches
+
+
+def measured():
+    draw = torch.Generator().manual_seed(3)
+    rows = [[torch.randn(size, 2, generator=draw, dtype=torch.float64) for _ in range(2)] for size in (5, 1, 12)]
+    return [({"value": value}, {"target": value + noise}) for value, noise in rows]
+
+
+def generated():
+    batches = []
+    for n, size in enumerate((9, 4, 12)):
+        image = torch.randint(0, 256, (size, 1, 4, 4), generator=torch.Generator().manual_seed(n), dtype=torch.uint8)
+        words = {"input": pictures(size, 40 + n), "target": torch.arange(size) % 4, "index": torch.arange(size)}
+        batches.append(({"image": image, "label": torch.arange(size) % 4}, words))
+    return batches
+
+
+def _classes():
+    batches = classified()
+    true = np.concatenate([words["target"].numpy() for _, words in batches])
+    said = np.concatenate([prediction["label"].numpy() for prediction, _ in batches])
+    shares = np.concatenate([prediction["probability"].numpy() for prediction, _ in batches])
+    return true, said, shares
+
+
+def averaged(function):
+    true, said, _ = _classes()
+    return function(true, said, average="macro", zero_division=0)
+
+
+def _values():
+    batches = measured()
+    return (torch.cat([words["target"] for _, words in batches]).numpy(), torch.cat([p["value"] for p, _ in batches]).numpy())
+
+
+TRUE, SAID, SHARES = _classes()
+REGRESSION = "tests/metrics/test_against_scikit_learn.py::test_errors"
+GENERATION = "tests/metrics/generation/test_generated_images.py::"
+# Of each metric: its choices, its batches, and the numbers by the reference, or the name of the test that has the reference.
+METRICS = {
+    "accuracy": ({}, classified, {"accuracy": reference.accuracy_score(TRUE, SAID)}),
+    "balanced_accuracy": ({}, classified, {"balanced_accuracy": reference.balanced_accuracy_score(TRUE, SAID)}),
+    "precision": ({}, classified, {"precision": averaged(reference.precision_score)}),
+    "recall": ({}, classified, {"recall": averaged(reference.recall_score)}),
+    "f1": ({}, classified, {"f1": averaged(reference.f1_score)}),
+    "roc_auc": ({}, classified, {"roc_auc": reference.roc_auc_score(TRUE, SHARES, multi_class="ovr", average="macro")}),
+    "top_k": ({"k": 2}, classified, "tests/metrics/test_against_scikit_learn.py::test_top_k"),
+    "report": ({}, classified, "tests/metrics/test_against_scikit_learn.py::test_the_report_is_the_classification_report"),
+    "calibration_error": (
+        {},
+        classified,
+        "tests/metrics/classification/test_calibration.py::test_it_is_the_reference_for_any_batch_size",
+    ),
+    "mae": ({}, measured, {"mae": reference.mean_absolute_error(*_values())}),
+    "mse": ({}, measured, {"mse": reference.mean_squared_error(*_values())}),
+    "rmse": ({}, measured, REGRESSION),
+    "r2": ({}, measured, {"r2": reference.r2_score(*_values())}),
+    "fid": ({"classifier": "toy"}, generated, GENERATION + "test_fid_is_its_formula"),
+    "kid": ({"classifier": "toy"}, generated, GENERATION + "test_kid_is_the_mean_over_all_pairs"),
+    "classifier_score": ({"classifier": "toy"}, generated, GENERATION + "test_the_score_is_the_inception_score"),
+    "diversity": (
+        {},
+        generated,
+        GENERATION + "test_diversity_is_the_ratio_of_the_mean_squared_distances_between_different_images",
+    ),
+    "nearest": ({}, generated, GENERATION + "test_the_distance_is_the_median_to_the_nearest_over_that_of_real_images"),
+    "sliced_wasserstein": ({}, generated, GENERATION + "test_a_column_s_distance_is_scipy_s"),
+}
+# Those that draw, and compute no number: what they draw is tested where it says.
+DRAWING = {
+    "confusion_matrix": "tests/metrics/test_against_scikit_learn.py::test_every_metric_keeps_the_contract",
+    "mistakes": "tests/metrics/classification/test_mistakes.py::test_the_surest_mistakes_are_kept_for_any_batch_size",
+}

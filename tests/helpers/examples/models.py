@@ -1,0 +1,40 @@
+"""Models: choices, facts, and how many numbers a sample is answered with; without an entry the defaults on an image serve."""
+
+import torch
+import torchvision
+
+TABLE = {"num_features": 4, "input_shape": [4], "num_classes": 3}
+TWO = {"num_features": 4, "input_shape": [4], "num_classes": 2}
+IMAGE = {"in_channels": 3, "input_shape": [3, 32, 32], "num_classes": 3, "channel_mean": [0.5] * 3, "channel_std": [0.2] * 3}
+LARGE = {**IMAGE, "input_shape": [3, 224, 224]}
+ZOO = torchvision.models.list_models(module=torchvision.models)  # too large to be filled: names and shapes only
+
+TABLES = {
+    "mlp": ({}, TABLE, (3,)),
+    "perceptron": ({}, TWO, (1,)),
+    "mcculloch_pitts": ({"units": [[{"weights": [1, 1, 1, 1], "threshold": 2}]]}, TWO, (1,)),
+    "sequential": ({"layers": [{"dense": 8}, "relu", {"dense": "num_classes"}]}, TABLE, (3,)),
+}
+GIVEN = {"mcculloch_pitts"}  # its weights are given: nothing is trained
+IMAGES = {
+    name: ({}, IMAGE, (3,))
+    for name in (
+        *("fast_cnn", "simple_cnn", "wide_resnet", "resnet18_small", "vgg16_bn_small"),
+        *("resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
+    )
+}
+GENERATORS = {
+    "gan": (
+        {
+            "generator": [{"dense": 64}, "tanh", {"reshape": [1, 8, 8]}],
+            "discriminator": ["flatten", {"dense": 8}, "relu", {"dense": 1}],
+        },
+        {"input_shape": [1, 8, 8], "num_classes": 3},
+    ),
+    **{name: ({}, IMAGE) for name in ("dcgan", "sngan", "mlp_gan", "conv_vae", "unet")},
+}
+CLASSIFIERS = {**TABLES, **IMAGES, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+
+
+def table_batch(facts, size=3):
+    return {"input": torch.randn(size, *facts["input_shape"], generator=torch.Generator().manual_seed(0))}

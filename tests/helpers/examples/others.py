@@ -1,0 +1,101 @@
+"""Tasks, processors, augmentations, optimizers, schedules and loggers."""
+
+import torch
+from torch import nn
+
+from dlx import registry
+from dlx.processors.image.decoding import Decoding
+from dlx.processors.image.processor import ImageProcessor
+
+FACTS = {
+    "num_classes": 3,
+    "class_counts": [10, 20, 70],
+    "num_outputs": 2,
+    "target_mean": [10.0, -5.0],
+    "target_std": [2.0, 4.0],
+    "input_shape": [4],
+    "num_features": 4,
+    "seed": 0,
+}
+IMAGE = {"input_shape": [1, 8, 8], "in_channels": 1, "num_classes": 3, "channel_mean": [0.5], "channel_std": [0.25], "seed": 0}
+
+
+def answering(outputs):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, outputs))
+
+
+class Named(nn.Module):
+    """A model whose forward names the word that it reads."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.body = answering(outputs)
+
+    def forward(self, input):
+        return self.body(input)
+
+
+def rows(target):
+    draw = torch.Generator().manual_seed(1)
+    return {"input": torch.randn(12, 4, generator=draw), "index": torch.arange(12), "target": target}
+
+
+def images():
+    draw = torch.Generator().manual_seed(1)
+    words = {"input": torch.randn(12, 1, 8, 8, generator=draw), "index": torch.arange(12)}
+    return words | {"target": torch.arange(12) % 3}
+
+
+def built(name, **choices):
+    torch.manual_seed(0)
+    wanted = registry.models.signatures[registry.models.get(name) and name].choices
+    defaults = {key: parameter.default for key, parameter in wanted.items()}
+    return registry.models.build(name, defaults | choices, IMAGE)
+
+
+TASKS = {
+    "classification": ({}, FACTS, lambda: Named(3), lambda: rows(torch.arange(12) % 3)),
+    "regression": ({}, FACTS, lambda: Named(2), lambda: rows(10 + torch.randn(12, 2, dtype=torch.float64))),
+    "gan": ({}, IMAGE, lambda: built("mlp_gan"), images),
+    "vae": ({}, IMAGE, lambda: built("conv_vae"), images),
+    "diffusion": ({"sampling_steps": 2}, IMAGE, lambda: built("unet", width=8, multipliers=[1, 2]), images),
+}
+
+
+def table(folder):
+    """Fit the processor of a small table."""
+    file = folder / "t.csv"
+    file.write_text("a,b,y\n" + "".join(f"{n / 2},{'uv'[n % 2]},{'xyz'[n % 3]}\n" for n in range(12)))
+    choices = {"train": str(file), "target": "y"}
+    wanted = registry.sources.signatures["csv" if "csv" in registry.sources else ""].choices
+    choices = {name: parameter.default for name, parameter in wanted.items()} | choices
+    source = registry.sources.build("csv", choices, {"seed": 0})
+    examples = list(source.processor.read(["1.5,u", "2.0,v", "9,w"]))
+    prediction = {"label": torch.tensor([0, 2]), "probability": torch.tensor([[0.5, 0.25, 0.25], [0.0, 0.0, 1.0]])}
+    return source.processor, examples, prediction
+
+
+def pictures(folder):
+    """Make a processor of images, and three files."""
+    from tests.helpers import image_files
+
+    names = [f"{n}.png" for n in range(3)]
+    image_files.write(folder, names)
+    processor = ImageProcessor(Decoding(4, 4, channels=3), (4, 4), [0.5] * 3, [0.25] * 3, ["cat", "dog"])
+    examples = list(processor.read([str(folder / name) for name in names]))
+    return processor, examples, {"label": torch.tensor([0, 1]), "probability": torch.tensor([[0.5, 0.5], [0.25, 0.75]])}
+
+
+PROCESSORS = {"table": table, "image": pictures}
+AUGMENTATIONS = [
+    "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
+    {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},
+    {"cutout": 8}, "rand_augment", "trivial_augment", "mixup", "cutmix",
+]  # fmt: skip
+MIXING = {"mixup", "cutmix"}  # of equal images they make the same one
+OPTIMIZERS = {name: {} for name in ("adadelta", "adagrad", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop")}
+OPTIMIZERS |= {"sgd": {"lr": 0.01}}
+SCHEDULES = {name: {} for name in ("constant", "cosine", "linear", "one_cycle", "plateau")}
+SCHEDULES |= {"exponential": {"gamma": 0.9}, "step": {"every": 2}}
+LOGGERS = {name: {} for name in ("console", "jsonl", "tensorboard")}

@@ -1,0 +1,119 @@
+"""Data sets: how each is built in a folder of the test's, with files of its own or torchvision's class stood in for."""
+
+import csv
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import torchvision
+from PIL import Image
+from tests.helpers import image_files
+
+
+def idx(array):
+    return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_idx(folder, zipped=True, count=30):
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for prefix, size in (("train", count), ("t10k", 10)):
+        arrays = {
+            "images-idx3": rng.integers(0, 256, (size, 28, 28), np.uint8),
+            "labels-idx1": np.arange(size, dtype=np.uint8) % 10,
+        }
+        for kind, array in arrays.items():
+            content = gzip.compress(idx(array)) if zipped else idx(array)
+            (folder / f"{prefix}-{kind}-ubyte{'.gz' * zipped}").write_bytes(content)
+
+
+def built_in(folder, patch):
+    return {}
+
+
+def read_from_idx(folder, patch):
+    write_idx(folder / "raw")
+    return {"path": str(folder), "val": 0.34, "batch_size": 6}
+
+
+def table(folder, patch):
+    rows = [[i % 7, "xyz"[i % 3], (i * 37) % 11 / 3, "ab"[i % 2]] for i in range(60)]
+    with (folder / "table.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["n", "kind", "value", "label"], *rows])
+    return {"train": str(folder / "table.csv"), "target": "label", "batch_size": 7}
+
+
+def image_folder(folder, patch):
+    root = image_files.splits(folder / "images")
+    return {"path": str(root), "image_size": 4, "cache": str(folder / "cache"), "batch_size": 6, "augment": ["horizontal_flip"]}
+
+
+def image_csv(folder, patch):
+    names = image_files.classes(10)
+    image_files.write(folder / "images", names)
+    lines = ["file,label,split", *(f"{name},{name[:3]},{('train', 'val', 'test')[n % 3]}" for n, name in enumerate(names))]
+    (folder / "images" / "list.csv").write_text("\n".join(lines))
+    return {"path": str(folder / "images/list.csv"), "image_size": 4, "cache": str(folder / "cache"), "batch_size": 3}
+
+
+class Arrays:
+    """Stands in for torchvision's sets that hold arrays."""
+
+    classes = [f"class {n}" for n in range(10)]
+
+    def __init__(self, root, download=False, train=None, split=None):
+        test = train is False or split == "test"
+        rng = np.random.default_rng(int(test))
+        shape = (20 if test else 40, 32, 32, 3)
+        pixels = rng.integers(0, 256, shape, np.uint8)
+        self.data = pixels if self.last else np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        self.targets = [n % 10 for n in range(len(pixels))]
+        self.labels = np.array(self.targets)
+
+
+def arrays(title, last):
+    def example(folder, patch):
+        patch.setattr(torchvision.datasets, title, type(title, (Arrays,), {"last": last}))
+        return {"path": str(folder), "val": 0.25, "batch_size": 6}
+
+    return example
+
+
+class Files:
+    """Stands in for torchvision's sets of files."""
+
+    classes = ["first", "second"]
+
+    def __init__(self, root, download, split):
+        self._image_files = [Path(root) / f"{split}{n}.png" for n in range(20)]
+        self._labels = [n % 2 for n in range(20)]
+        for n, file in enumerate(self._image_files):
+            pixels = np.random.default_rng(n * 7 + len(split)).integers(0, 256, (9, 8, 3), np.uint8)
+            Image.fromarray(pixels).save(file)
+
+
+def files(title):
+    def example(folder, patch):
+        patch.setattr(torchvision.datasets, title, type(title, (Files,), {}))
+        return {"path": str(folder), "image_size": 4, "cache": str(folder / "cache"), "batch_size": 6}
+
+    return example
+
+
+SOURCES = {
+    **dict.fromkeys(("iris", "wine", "breast_cancer", "diabetes", "digits", "truth_table"), built_in),
+    **dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), read_from_idx),
+    "csv": table,
+    "image_folder": image_folder,
+    "image_csv": image_csv,
+    "cifar10": arrays("CIFAR10", True),
+    "cifar100": arrays("CIFAR100", True),
+    "svhn": arrays("SVHN", False),
+    "stl10": arrays("STL10", False),
+    "flowers102": files("Flowers102"),
+    "oxford_iiit_pet": files("OxfordIIITPet"),
+    "food101": files("Food101"),
+    "dtd": files("DTD"),
+    "fgvc_aircraft": files("FGVCAircraft"),
+}

@@ -1,0 +1,86 @@
+"""The losses of the first twenty steps of a small experiment with every task."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dlx import registry
+from dlx.assembly.experiment import prepare
+from dlx.assembly.trainer import build_trainer
+from dlx.config import spec
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+EXPERIMENTS = {
+    "classification": """
+task: classification
+data: {name: wine, batch_size: 16}
+model: {name: sequential, layers: [{dense: {size: 16, activation: relu}}, {dense: num_classes}]}
+optimizer: {name: adam, lr: 0.01}
+steps: 20
+trainer: {log_every: 1, clip_norm: 1.0}
+""",
+    "regression": """
+task: regression
+data: {name: diabetes, batch_size: 32}
+model: {name: sequential, layers: [{dense: {size: 16, activation: tanh}}, {dense: num_outputs}]}
+optimizer: {name: sgd, lr: 0.05, momentum: 0.9}
+schedule: {name: cosine, warmup: 5}
+steps: 20
+trainer: {log_every: 1, accumulate: 2}
+""",
+    "gan": """
+task: {name: gan, r1: 0.5, r1_every: 4}
+data: {name: digits, form: image, batch_size: 16}
+model: {name: mlp_gan, conditional: true}
+optimizer: {name: adam, lr: 0.001, betas: [0.5, 0.99]}
+metrics: [diversity]
+steps: 20
+trainer: {log_every: 1, ema: 0.9}
+""",
+    "vae": """
+task: vae
+data: {name: digits, form: image, batch_size: 16}
+model: conv_vae
+metrics: []
+steps: 20
+trainer: {log_every: 1}
+""",
+    "diffusion": """
+task: {name: diffusion, sampling_steps: 2}
+data: {name: digits, form: image, batch_size: 8}
+model: {name: unet, width: 8, multipliers: [1, 2]}
+metrics: []
+steps: 20
+trainer: {log_every: 1}
+""",
+}
+
+
+def test_every_task_has_one():
+    assert set(EXPERIMENTS) == set(registry.tasks.names()), "a task without a golden trace: add an experiment here"
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_losses_of_the_first_steps_are_what_they_always_were(name):
+    """To write the files anew, after a change that is meant: DLX_WRITE_GOLDEN=1 pytest tests/tasks/test_golden_traces.py."""
+    from dlx.core import Logger
+
+    class Losses(Logger):
+        found: list = []
+
+        def log(self, step, scalars):
+            self.found.append({key: round(value, 8) for key, value in scalars.items() if key.startswith("train/loss")})
+
+    trainer = build_trainer(prepare(spec.parse(EXPERIMENTS[name], "x.yaml")))
+    logger = Losses()
+    logger.found = []
+    trainer.fit(logger)
+    file = GOLDEN / f"{name}.json"
+    if os.environ.get("DLX_WRITE_GOLDEN"):
+        file.write_text(json.dumps(logger.found, indent=1) + "\n")
+    assert len(logger.found) == 20
+    for found, expected in zip(logger.found, json.loads(file.read_text()), strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
