@@ -246,7 +246,7 @@ def init(
     output: Output = None,
     target: Annotated[str | None, typer.Option("--target", help="Column of a table to predict.", show_default=False)] = None,
 ) -> None:
-    """Look at data and write a config that trains on them at once."""
+    """Look at data, and write a config that fits them."""
     _prepare(None)
     from dlx.commands.init import init as run
 

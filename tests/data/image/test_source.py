@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from dlx.data.image.source import ImageSource, statistics
+from dlx.data.options import Batching
 from dlx.data.order import permutation
 from dlx.errors import Misfit, UsageError
 from dlx.processors.image.decoding import Decoding
@@ -12,13 +13,13 @@ from dlx.processors.image.decoding import Decoding
 HEAVY = [{"random_crop": 2}, "horizontal_flip", "rand_augment", "random_erasing", "mixup"]
 
 
-def source(size=22, batch_size=4, seed=0, augment=HEAVY, stored=10, **choices):
+def source(size=22, batch_size=4, seed=0, augment=HEAVY, stored=10, drop_last=False):
     draw = torch.Generator().manual_seed(1)
     images = torch.randint(0, 256, (size, 3, stored, stored), generator=draw, dtype=torch.uint8)
     targets = torch.arange(size) % 3
     return ImageSource(
         seed, {"train": images, "val": images[:5]}, {"train": targets, "val": targets[:5]}, ["a", "b", "c"],
-        Decoding(stored, stored), (8, 8), augment=augment, batch_size=batch_size, **choices,
+        Decoding(stored, stored), (8, 8), augment=augment, batching=Batching(batch_size, drop_last),
     )  # fmt: skip
 
 

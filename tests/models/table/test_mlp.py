@@ -5,7 +5,7 @@ import torch
 
 from dlx.errors import Misfit
 from dlx.layers.tabular import CategoryEmbedding, OneHot, PeriodicEmbedding
-from dlx.models.table.mlp import MLP
+from dlx.models.table.mlp import MLP, Embeddings
 from dlx.registry import models
 from dlx.registry.signatures import check
 
@@ -16,7 +16,7 @@ from dlx.registry.signatures import check
 def test_numbers_and_categories_to_logits(numeric_embedding, category_embedding_size, normalization):
     model = MLP(
         2, [4, 3], 5, hidden=[8, 8], residual=True, dropout=0.1, normalization=normalization,
-        numeric_embedding=numeric_embedding, category_embedding_size=category_embedding_size,
+        embeddings=Embeddings(numeric_embedding, category_embedding_size=category_embedding_size),
     )  # fmt: skip
     output = model(torch.randn(6, 2), torch.randint(0, 3, (6, 2)))
     assert output.shape == (6, 5)
@@ -32,7 +32,7 @@ def test_it_builds_by_name_with_defaults():
 
 
 def test_categories_alone_suffice():
-    model = MLP(0, [4, 3], 2, numeric_embedding="periodic")
+    model = MLP(0, [4, 3], 2, embeddings=Embeddings("periodic"))
     assert model(torch.empty(5, 0), torch.ones(5, 2, dtype=torch.long)).shape == (5, 2)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from dlx.engine.device import Device
 from dlx.engine.step import Stepper
 from dlx.errors import Misfit
+from dlx.tasks.generation.base import ImageFacts
 from dlx.tasks.generation.diffusion import Diffusion, alpha_bar
 
 SHAPE, CLASSES, MEAN, STD = [1, 4, 4], 3, 0.4, 0.2
@@ -49,7 +50,7 @@ class Small(nn.Module):
 
 
 def made(model, **choices):
-    return Diffusion(model, SHAPE, CLASSES, [MEAN], [STD], 0, **choices).eval()
+    return Diffusion(model, ImageFacts(SHAPE, CLASSES, [MEAN], [STD]), 0, **choices).eval()
 
 
 def batch(size=30, first=0):
@@ -304,4 +305,4 @@ def test_nothing_is_sampled_until_it_is_read():
 
 def test_a_model_that_reads_no_time_is_refused():
     with pytest.raises(Misfit, match="wants a model that reads an image and a time, such as unet; this one reads input"):
-        Diffusion(nn.Linear(4, 4), [1, 8, 8], 3, [0.5], [0.5], 0)
+        Diffusion(nn.Linear(4, 4), ImageFacts([1, 8, 8], 3, [0.5], [0.5]), 0)

@@ -11,7 +11,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from dlx.engine.device import Device
 from dlx.engine.step import Stepper
 from dlx.errors import Misfit
-from dlx.tasks.generation.base import standard_normal
+from dlx.tasks.generation.base import ImageFacts, standard_normal
 from dlx.tasks.generation.vae import VAE, kl
 
 CLASSES, LATENT, PIXELS = 3, 5, 16
@@ -43,7 +43,7 @@ class Pair(nn.Module):
 
 
 def made(conditional=False, **choices):
-    return VAE(Pair(conditional), [1, 4, 4], CLASSES, [0.5], [0.25], 0, **choices).eval()
+    return VAE(Pair(conditional), ImageFacts([1, 4, 4], CLASSES, [0.5], [0.25]), 0, **choices).eval()
 
 
 def batch(size=20, first=0):
@@ -102,7 +102,7 @@ def test_the_bound_lies_above_the_likelihood_and_meets_it_at_the_true_posterior(
         model.latent_size = 1
         model.encoder.forward = lambda image, shift=shift: (mean + shift, torch.full((2, 1), math.log(variance)))
         model.decoder.forward = model.forward
-        task = VAE(model, [1, 1, 1], CLASSES, [0.0], [1.0], 0, reconstruction="gaussian", sigma=sigma)
+        task = VAE(model, ImageFacts([1, 1, 1], CLASSES, [0.0], [1.0]), 0, reconstruction="gaussian", sigma=sigma)
         words = {"input": images.view(2, 1, 1, 1)}
         noise = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
         bounds.append(np.mean([task.bound(words, pair).value.item() for pair in noise.view(-1, 2, 1)]))
@@ -192,7 +192,7 @@ def test_pixels_beyond_their_range_have_a_least_loss_too():
 
 def test_models_and_choices_that_do_not_fit_are_refused():
     with pytest.raises(Misfit, match="an encoder and a decoder, such as conv_vae; this one has no encoder"):
-        VAE(nn.Linear(4, 4), [1, 4, 4], CLASSES, [0.5], [0.5], 0)
+        VAE(nn.Linear(4, 4), ImageFacts([1, 4, 4], CLASSES, [0.5], [0.5]), 0)
     with pytest.raises(Misfit, match="a bernoulli has none"):
         made(sigma=0.2)
     task, (words, _) = made(), batch(4)

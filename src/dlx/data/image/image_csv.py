@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 
-from pydantic import PositiveInt
-
-from dlx.augmentation.pipeline import AugmentationList
-from dlx.core import Processor, Source
+from dlx.core import Source
 from dlx.data.image.listing import WHOLE, Known, Listing, labelled
 from dlx.data.image.names import Names, counted, stamp
-from dlx.data.image.preparation import Channels, MaxPixels, NumWorkers, OnBad, Size, assemble, preparation
-from dlx.data.image.store import Cache
-from dlx.data.splits import Fraction, split_named
+from dlx.data.image.preparation import DrawnSplits, ImageOptions, assemble, preparation
+from dlx.data.options import Batching, Checkpoint
+from dlx.data.splits import split_named
 from dlx.errors import Misfit, unknown
-from dlx.processors.image.decoding import MAX_PIXELS, Resize
 from dlx.processors.rows import read_file
 from dlx.registry import sources
 from dlx.registry.types import DataPath
@@ -24,44 +20,26 @@ from dlx.registry.types import DataPath
 @sources("image_csv")
 def image_csv(
     seed: int,
-    processor: Processor | None = None,
-    wanted_splits: frozenset[str] | None = None,
+    kept: Checkpoint,
     *,
     path: DataPath,
     root: DataPath | None = None,
     file_column: str = "file",
     label_column: str = "label",
     split_column: str | None = None,
-    image_size: Size,
-    channels: Channels = 3,
-    resize: Resize = "squash",
-    cache_size: Size | None = None,
-    augment: AugmentationList | None = None,
-    val: Fraction | None = None,
-    test: Fraction | None = None,
-    split_seed: int = 0,
-    check_endings: bool = True,
-    on_bad: OnBad = "error",
-    max_pixels: MaxPixels = MAX_PIXELS,
-    cache: Cache | None = None,
-    num_workers: NumWorkers | None = None,
-    batch_size: PositiveInt = 32,
-    drop_last: bool = False,
+    images: ImageOptions,
+    drawn: DrawnSplits,
+    batching: Batching,
 ) -> Source:
     """Images listed in a CSV file with the columns file, label and, perhaps, split (train, val, test).
 
     Files are relative to `root`, or to the CSV's own folder. A column named split is read without being asked for. All else
     is as for image_folder.
     """
-    wanted = preparation(
-        processor, wanted_splits, image_size=image_size, cache_size=cache_size, channels=channels, resize=resize,
-        max_pixels=max_pixels, check_endings=check_endings, on_bad=on_bad, cache=cache, workers=num_workers,
-    )  # fmt: skip
+    wanted = preparation(kept, images)
     columns = file_column, label_column, split_column
-    return assemble(
-        seed, read_listing(path, root or os.path.dirname(path), columns, wanted.known), wanted, val=val, test=test,
-        split_seed=split_seed, augment=augment, batch_size=batch_size, drop_last=drop_last,
-    )  # fmt: skip
+    listing = read_listing(path, root or os.path.dirname(path), columns, wanted.known)
+    return assemble(seed, listing, wanted, drawn, batching)
 
 
 def read_listing(path: str, root: str, columns: tuple[str, str, str | None], known: Known | None = None) -> Listing:

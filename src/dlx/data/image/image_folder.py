@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveInt
-
-from dlx.augmentation.pipeline import AugmentationList
-from dlx.core import Processor, Source
+from dlx.core import Source
 from dlx.data.image.archives import find
 from dlx.data.image.listing import by_folders
-from dlx.data.image.preparation import Channels, MaxPixels, NumWorkers, OnBad, Size, assemble, preparation
-from dlx.data.image.store import Cache
-from dlx.data.splits import Fraction
-from dlx.processors.image.decoding import ENDINGS, MAX_PIXELS, Resize
+from dlx.data.image.preparation import DrawnSplits, ImageOptions, assemble, preparation
+from dlx.data.options import Batching, Checkpoint
+from dlx.processors.image.decoding import ENDINGS
 from dlx.registry import sources
 from dlx.registry.types import DataPath
 
@@ -23,28 +19,15 @@ EXTENSIONS = list(ENDINGS)
 @sources("image_folder")
 def image_folder(
     seed: int,
-    processor: Processor | None = None,
-    wanted_splits: frozenset[str] | None = None,
+    kept: Checkpoint,
     *,
     path: DataPath,
-    image_size: Size,
     layout: Literal["auto", "splits", "classes"] = "auto",
     follow_links: bool = False,
-    channels: Channels = 3,
-    resize: Resize = "squash",
-    cache_size: Size | None = None,
-    augment: AugmentationList | None = None,
-    val: Fraction | None = None,
-    test: Fraction | None = None,
-    split_seed: int = 0,
     extensions: list[str] = EXTENSIONS,
-    check_endings: bool = True,
-    on_bad: OnBad = "error",
-    max_pixels: MaxPixels = MAX_PIXELS,
-    cache: Cache | None = None,
-    num_workers: NumWorkers | None = None,
-    batch_size: PositiveInt = 32,
-    drop_last: bool = False,
+    images: ImageOptions,
+    drawn: DrawnSplits,
+    batching: Batching,
 ) -> Source:
     """A folder of images as split/class/file or class/file; a split, or all of it, may be a tar archive.
 
@@ -56,14 +39,8 @@ def image_folder(
     none: decode every time). Files that cannot be used are reported together, and left out under on_bad: skip;
     check_endings: false takes those whose name has another format's ending. `follow_links` goes by links out of the folder.
     """
-    wanted = preparation(
-        processor, wanted_splits, image_size=image_size, cache_size=cache_size, channels=channels, resize=resize,
-        max_pixels=max_pixels, check_endings=check_endings, on_bad=on_bad, cache=cache, workers=num_workers,
-    )  # fmt: skip
+    wanted = preparation(kept, images)
     endings = [ending.lower() if ending.startswith(".") else f".{ending.lower()}" for ending in extensions]
     own = None if layout == "classes" or "train" in (wanted.wanted or ()) else wanted.wanted
     files = find(path, endings, wanted.store, wanted_splits=own, follow_links=follow_links)
-    return assemble(
-        seed, by_folders(files, layout, wanted.known), wanted, val=val, test=test, split_seed=split_seed,
-        augment=augment, batch_size=batch_size, drop_last=drop_last,
-    )  # fmt: skip
+    return assemble(seed, by_folders(files, layout, wanted.known), wanted, drawn, batching)

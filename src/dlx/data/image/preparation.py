@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from pydantic import Field, PositiveInt
 
+from dlx.augmentation.pipeline import AugmentationList
 from dlx.core import Processor
 from dlx.data.image import cache as image_cache
 from dlx.data.image.listing import Known, Listing, needed
@@ -22,11 +23,14 @@ from dlx.data.image.on_demand import OnDemand
 from dlx.data.image.pixels import DecodedImages, Images, StoredImages, held
 from dlx.data.image.source import ImageSource
 from dlx.data.image.splits import digest, divide, refuse_untrained, tell_duplicates
-from dlx.data.image.store import Store, folder
+from dlx.data.image.store import Cache, Store, folder
 from dlx.data.image.unpacking import Plain, is_packed, unpacked
+from dlx.data.options import Batching, Checkpoint
+from dlx.data.splits import Fraction
 from dlx.errors import Misfit, UsageError
 from dlx.processors.image.decoding import MAX_PIXELS, Decoding, Resize
 from dlx.processors.image.processor import ImageProcessor
+from dlx.registry.types import OptionGroup
 
 TOLD = 10  # bad files that the report names
 MOST_WORKERS = 256
@@ -37,6 +41,31 @@ OnBad = Literal["error", "skip"]
 Channels = Literal[1, 3]
 Wanted = frozenset[str] | None  # the only splits that are needed
 log = logging.getLogger("dlx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions(OptionGroup):
+    """How files of images become what a model reads; the same for all data sets of files."""
+
+    image_size: Size
+    channels: Channels = 3
+    resize: Resize = "squash"
+    cache_size: Size | None = None
+    augment: AugmentationList | None = None
+    check_endings: bool = True
+    on_bad: OnBad = "error"
+    max_pixels: MaxPixels = MAX_PIXELS
+    cache: Cache | None = None
+    num_workers: NumWorkers | None = None
+
+
+@dataclass(frozen=True)
+class DrawnSplits(OptionGroup):
+    """The shares that validation and test have of images that are not divided yet, and what they are drawn by."""
+
+    val: Fraction | None = None
+    test: Fraction | None = None
+    split_seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +82,7 @@ class Preparation:
     num_workers: int
     processor: ImageProcessor | None
     wanted: Wanted
+    augment: Sequence[Any] | None = None
 
     @property
     def known(self) -> Known | None:
@@ -60,29 +90,24 @@ class Preparation:
         return Known(self.processor.target.names, self.wanted) if self.processor else None
 
 
-def preparation(
-    processor: Processor | None,
-    wanted: Wanted,
-    *,
-    image_size: Any,
-    cache_size: Any,
-    channels: int,
-    resize: Resize,
-    max_pixels: int,
-    check_endings: bool,
-    on_bad: OnBad,
-    cache: str | None,
-    workers: int | None,
-) -> Preparation:
+def preparation(kept: Checkpoint, options: ImageOptions) -> Preparation:
     """Put the choices together; raises Misfit where the stored images are smaller than what is read."""
-    size = pair(image_size)
-    stored = size if cache_size is None else pair(cache_size)
+    size = pair(options.image_size)
+    stored = size if options.cache_size is None else pair(options.cache_size)
     if stored[0] < size[0] or stored[1] < size[1]:
         raise Misfit(f"is less than image_size {size[0]}x{size[1]}", ("cache_size",))
-    decoding = Decoding(*stored, channels=channels, resize=resize, max_pixels=max_pixels, check_endings=check_endings)
-    kept, place = fitted(processor, decoding, size), folder(cache)
-    count = min(os.cpu_count() or 1, MOST_WORKERS) if workers is None else workers
-    return Preparation(size, decoding, on_bad, Store(place) if place else None, count, kept, wanted if kept else None)
+    decoding = Decoding(
+        *stored,
+        channels=options.channels,
+        resize=options.resize,
+        max_pixels=options.max_pixels,
+        check_endings=options.check_endings,
+    )
+    processor, place = fitted(kept.processor, decoding, size), folder(options.cache)
+    count = min(os.cpu_count() or 1, MOST_WORKERS) if options.num_workers is None else options.num_workers
+    wanted = kept.wanted_splits if processor else None
+    store = Store(place) if place else None
+    return Preparation(size, decoding, options.on_bad, store, count, processor, wanted, options.augment)
 
 
 def pair(size: Any) -> tuple[int, int]:
@@ -113,24 +138,13 @@ def _size(size: Sequence[int]) -> str:
     return f"[{size[0]}, {size[1]}]"
 
 
-def assemble(
-    seed: int,
-    listing: Listing,
-    wanted: Preparation,
-    *,
-    val: float | None,
-    test: float | None,
-    split_seed: int,
-    augment: Sequence[Any] | None,
-    batch_size: int,
-    drop_last: bool,
-) -> ImageSource:
+def assemble(seed: int, listing: Listing, wanted: Preparation, drawn: DrawnSplits, batching: Batching) -> ImageSource:
     """Make the data set of a listing; raises Misfit, with all bad files in one report."""
     listing.files.report()
     parts = needed(listing.splits, listing.pool, wanted.wanted)
     found = _decode(listing, sorted(parts), wanted)
     good = _sift(listing, found.faults, wanted.on_bad)
-    splits = divide(listing, good, val, test, split_seed, parts)
+    splits = divide(listing, good, drawn.val, drawn.test, drawn.split_seed, parts)
     chosen = choose(splits, wanted.wanted)
     if "train" in chosen and wanted.processor is None:
         refuse_untrained(listing, chosen["train"])
@@ -139,7 +153,7 @@ def assemble(
     targets = {split: torch.from_numpy(listing.labels[rows]) for split, rows in chosen.items()}
     source = ImageSource(
         seed, images, targets, listing.class_names, wanted.decoding, wanted.size, processor=wanted.processor,
-        augment=augment, batch_size=batch_size, drop_last=drop_last,
+        augment=wanted.augment, batching=batching,
     )  # fmt: skip
     source.facts = {**source.facts, "skipped_count": len(found.faults)}  # kept in the run with the other facts
     source.drawn = frozenset(split for split in chosen if split not in listing.splits and split != "train")

@@ -16,6 +16,7 @@ from dlx.core import Batch
 from dlx.data.image.ahead import Ahead
 from dlx.data.image.pixels import DecodedImages, Images, pieces
 from dlx.data.in_memory import InMemorySource
+from dlx.data.options import Batching
 from dlx.data.order import generator, permutation
 from dlx.processors.image.decoding import Decoding
 from dlx.processors.image.processor import ImageProcessor
@@ -45,8 +46,7 @@ class ImageSource(InMemorySource):
         *,
         processor: ImageProcessor | None = None,
         augment: Sequence[Any] | None = None,
-        batch_size: int,
-        drop_last: bool = False,
+        batching: Batching,
     ) -> None:
         data: dict[str, dict[str, Any]] = {split: {"input": images[split], "target": targets[split]} for split in images}
         if processor is None:
@@ -58,10 +58,11 @@ class ImageSource(InMemorySource):
         if "train" in targets:
             facts["class_counts"] = torch.bincount(targets["train"], minlength=len(class_names)).tolist()
         fitting = EVALUATION_BYTES // (4 * decoding.channels * size[0] * size[1])
-        evaluation = max(batch_size, min(256, fitting))
+        evaluation = max(batching.batch_size, min(256, fitting))
         super().__init__(
-            seed, data, facts, processor, batch_size=batch_size, drop_last=drop_last, evaluation_batch_size=evaluation
-        )
+            seed, data, facts, processor, batch_size=batching.batch_size, drop_last=batching.drop_last,
+            evaluation_batch_size=evaluation,
+        )  # fmt: skip
         self.standardize = processor.standardize
         self.augment = Pipeline(augment or [], facts)
         self.interrupt: Callable[[], None] = lambda: None

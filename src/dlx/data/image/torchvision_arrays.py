@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import PositiveInt
 
 from dlx.augmentation.pipeline import AugmentationList
-from dlx.core import Processor, Source
+from dlx.core import Source
 from dlx.data.image import idx
 from dlx.data.image.listing import Listing
 from dlx.data.image.names import Names
@@ -21,6 +20,7 @@ from dlx.data.image.preparation import Channels, Size, choose, fitted, pair
 from dlx.data.image.source import ImageSource
 from dlx.data.image.splits import digest, divide, tell_duplicates
 from dlx.data.image.torchvision_common import FRACTION, construct, enter, missing, parts_of, refuse_other_classes
+from dlx.data.options import Batching, Checkpoint
 from dlx.data.splits import Fraction
 from dlx.processors.image.decoding import Decoding
 from dlx.registry.types import Download, SomePath
@@ -91,8 +91,7 @@ def _read_arrays(name: str, path: str, download: bool, parts: Collection[str]) -
 def _in_memory(name: str, read: Callable[..., Any], grey: bool) -> Callable[..., Source]:
     def make(
         seed: int,
-        processor: Processor | None = None,
-        wanted_splits: frozenset[str] | None = None,
+        kept: Checkpoint,
         *,
         path: SomePath,
         download: Download = False,
@@ -101,15 +100,14 @@ def _in_memory(name: str, read: Callable[..., Any], grey: bool) -> Callable[...,
         augment: AugmentationList | None = None,
         val: Fraction = FRACTION,
         split_seed: int = 0,
-        batch_size: PositiveInt = 32,
-        drop_last: bool = False,
+        batching: Batching,
     ) -> Source:
-        wanted = wanted_splits if processor else None
+        wanted = kept.wanted_splits if kept.processor else None
         arrays, class_names = read(name, path, download, parts_of(("train", "test"), wanted))
         size = pair(image_size or next(iter(arrays.values()))[0].shape[1:3])
         decoding = Decoding(size[0], size[1], channels=channels)
-        kept = fitted(processor, decoding, size)
-        refuse_other_classes(kept.target.names if kept else None, class_names, name)
+        processor = fitted(kept.processor, decoding, size)
+        refuse_other_classes(processor.target.names if processor else None, class_names, name)
         parts, digests = _divided(arrays, path, class_names, val, split_seed)
         chosen = choose(parts, wanted)
         images = {part: _fitted(pixels, decoding) for part, (pixels, _) in arrays.items()}
@@ -119,7 +117,7 @@ def _in_memory(name: str, read: Callable[..., Any], grey: bool) -> Callable[...,
             seed,
             {split: _taken(images[origin[split]], rows) for split, rows in chosen.items()},
             {split: torch.from_numpy(labels[origin[split]][rows]) for split, rows in chosen.items()},
-            class_names, decoding, size, processor=kept, augment=augment, batch_size=batch_size, drop_last=drop_last,
+            class_names, decoding, size, processor=processor, augment=augment, batching=batching,
         )  # fmt: skip
         source.drawn = frozenset(chosen) & {"val"}
         source.digests = {

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import PositiveInt
 
-from dlx.augmentation.pipeline import AugmentationList
-from dlx.core import Processor, Source
+from dlx.core import Source
 from dlx.data.image.listing import Listing
 from dlx.data.image.names import Names, stamp
-from dlx.data.image.preparation import Channels, MaxPixels, NumWorkers, OnBad, Size, assemble, preparation
-from dlx.data.image.store import Cache
+from dlx.data.image.preparation import DrawnSplits, ImageOptions, assemble, preparation
 from dlx.data.image.torchvision_common import FRACTION, construct, enter, missing, parts_of, refuse_other_classes
+from dlx.data.options import Batching, Checkpoint
 from dlx.data.splits import Fraction
-from dlx.processors.image.decoding import MAX_PIXELS, Resize
+from dlx.processors.image.decoding import Resize
 from dlx.registry.types import Download, SomePath
 
 # Title, torchvision's names of its splits by ours, the folder it keeps, what it is.
@@ -45,44 +44,35 @@ FILES: dict[str, tuple[str, dict[str, str], str, str]] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class CroppedImages(ImageOptions):
+    """Photographs of any shape: their middle is cut out unless the config says otherwise."""
+
+    resize: Resize = "crop"
+
+
 def _from_files(name: str) -> Callable[..., Source]:
     title, splits, folder, _ = FILES[name]
 
     def make(
         seed: int,
-        processor: Processor | None = None,
-        wanted_splits: frozenset[str] | None = None,
+        kept: Checkpoint,
         *,
         path: SomePath,
         download: Download = False,
-        image_size: Size,
-        channels: Channels = 3,
-        resize: Resize = "crop",
-        cache_size: Size | None = None,
-        augment: AugmentationList | None = None,
+        images: CroppedImages,
         val: Fraction | None = None,
         split_seed: int = 0,
-        check_endings: bool = True,
-        on_bad: OnBad = "error",
-        max_pixels: MaxPixels = MAX_PIXELS,
-        cache: Cache | None = None,
-        num_workers: NumWorkers | None = None,
-        batch_size: PositiveInt = 32,
-        drop_last: bool = False,
+        batching: Batching,
     ) -> Source:
-        wanted = preparation(
-            processor, wanted_splits, image_size=image_size, cache_size=cache_size, channels=channels, resize=resize,
-            max_pixels=max_pixels, check_endings=check_endings, on_bad=on_bad, cache=cache, workers=num_workers,
-        )  # fmt: skip
+        wanted = preparation(kept, images)
         fraction = FRACTION if val is None and "val" not in splits else val
         parts = parts_of(list(splits), wanted.wanted)
         listed = splits if "train" in parts else {part: splits[part] for part in parts}  # drawing must know what needs none
         listing = _listing(title, listed, folder, path, download)
         refuse_other_classes(wanted.known.class_names if wanted.known else None, listing.class_names, name)
-        return assemble(
-            seed, listing, wanted, val=fraction if "train" in parts else None, test=None, split_seed=split_seed,
-            augment=augment, batch_size=batch_size, drop_last=drop_last,
-        )  # fmt: skip
+        drawn = DrawnSplits(fraction if "train" in parts else None, None, split_seed)
+        return assemble(seed, listing, wanted, drawn, batching)
 
     return make
 

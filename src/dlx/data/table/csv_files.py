@@ -15,7 +15,7 @@ from dlx.processors.csv.cells import Cells, read_cells
 from dlx.processors.csv.header import finds_header, sample, separator_hint
 from dlx.processors.rows import Fault, Row, check
 from dlx.processors.table.inputs import quoted
-from dlx.registry.types import ExistingPath
+from dlx.registry.types import ExistingPath, OptionGroup
 
 
 class _FileOrFraction(ExistingPath):
@@ -44,12 +44,12 @@ Delimiter = Annotated[str, Field(min_length=1, max_length=1), _Delimiter()]
 
 
 @dataclass(frozen=True)
-class Format:
+class Format(OptionGroup):
     """How the files of an experiment are written: what parts cells, whether there are headers, and names in their stead."""
 
-    delimiter: str
-    header: bool | Literal["auto"]
-    names: list[str] | None
+    delimiter: Delimiter = ","
+    header: bool | Literal["auto"] = "auto"
+    columns: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ def read_table(file: str, written: Format, like: CsvTable | None = None, known: 
     """
     cells = read_cells(file, written.delimiter)
     rows = sample(cells)
-    known = written.names or known
+    known = written.columns or known
     has_header = _has_header(cells, rows, written, like, known)
     first = list(map(str, rows[0].cells)) if not cells.ragged else list(map(str, cells.first(1)[0].cells))
     unnamed = known if known and not has_header and len(known) == len(first) else [f"column_{i}" for i in range(len(first))]
-    columns = written.names or (first if has_header else unnamed)
-    wanted = "`columns` names" if written.names else "the header has" if has_header else "the first row has"
+    columns = written.columns or (first if has_header else unnamed)
+    wanted = "`columns` names" if written.columns else "the header has" if has_header else "the first row has"
     _check_widths(cells, len(columns), has_header, wanted, _hint(rows, written))
     if not len(cells := cells.below(int(has_header))):
         raise UsageError(f"{file}: has a header but no rows")

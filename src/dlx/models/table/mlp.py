@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -14,8 +15,20 @@ from dlx.layers.composite import Residual
 from dlx.layers.normalization import Rate
 from dlx.layers.tabular import CategoryEmbedding, LinearEmbedding, OneHot, PeriodicEmbedding
 from dlx.registry import models
+from dlx.registry.types import OptionGroup
 
 Normalization = Literal["none", "batch", "layer"]
+
+
+@dataclass(frozen=True)
+class Embeddings(OptionGroup):
+    """How numbers and categories become vectors."""
+
+    numeric_embedding: Literal["none", "linear", "periodic"] = "none"
+    embedding_size: PositiveInt = 24
+    frequencies: PositiveInt = 48
+    sigma: PositiveFloat = 0.1
+    category_embedding_size: PositiveInt | Literal["one_hot"] = "one_hot"
 
 
 @models("mlp")
@@ -39,18 +52,14 @@ class MLP(nn.Module):
         dropout: Rate = 0.0,
         normalization: Normalization = "none",
         residual: bool = False,
-        numeric_embedding: Literal["none", "linear", "periodic"] = "none",
-        embedding_size: PositiveInt = 24,
-        frequencies: PositiveInt = 48,
-        sigma: PositiveFloat = 0.1,
-        category_embedding_size: PositiveInt | Literal["one_hot"] = "one_hot",
+        embeddings: Embeddings = Embeddings(),
     ) -> None:
         super().__init__()
         outputs = num_classes or num_outputs
         if not outputs:
             raise Misfit("model 'mlp' needs the fact 'num_classes' or 'num_outputs'")
-        self.numbers, size = _numbers(numeric_embedding, num_features, embedding_size, frequencies, sigma)
-        self.categories = _categories(category_sizes or [], category_embedding_size)
+        self.numbers, size = _numbers(embeddings, num_features)
+        self.categories = _categories(category_sizes or [], embeddings.category_embedding_size)
         size += self.categories.size if self.categories else 0
         if not size:
             raise Misfit("model 'mlp' needs numbers or categories; the data offers neither")
@@ -67,12 +76,13 @@ class MLP(nn.Module):
         return self.layers(torch.cat((numbers, self.categories(category)), -1))
 
 
-def _numbers(kind: str, num_features: int, size: int, frequencies: int, sigma: float) -> tuple[nn.Module | None, int]:
+def _numbers(wanted: Embeddings, num_features: int) -> tuple[nn.Module | None, int]:
+    kind, size = wanted.numeric_embedding, wanted.embedding_size
     if kind == "none" or not num_features:
         return None, num_features
     if kind == "linear":
         return LinearEmbedding(num_features, size), num_features * size
-    return PeriodicEmbedding(num_features, size, frequencies, sigma), num_features * size
+    return PeriodicEmbedding(num_features, size, wanted.frequencies, wanted.sigma), num_features * size
 
 
 def _categories(sizes: list[int], embedding_size: int | Literal["one_hot"]) -> OneHot | CategoryEmbedding | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, ClassVar
 
@@ -12,10 +13,21 @@ from torch import Tensor, nn
 from dlx.core import Batch, Conditional, Picture, Task
 from dlx.errors import Misfit
 from dlx.pictures.grids import Grid
+from dlx.registry.types import FactGroup
 
 ROWS, COLUMNS = 8, 8  # of the grid; where there are few classes, a column each
 MOST_COLUMNS = 16
 STEPS = 10  # images from one end of an interpolation to the other
+
+
+@dataclass(frozen=True)
+class ImageFacts(FactGroup):
+    """What the data know of the images that are to be made."""
+
+    input_shape: list[int]
+    num_classes: int
+    channel_mean: list[float]
+    channel_std: list[float]
 
 
 class Generation(Task):
@@ -35,16 +47,13 @@ class Generation(Task):
     def __init__(
         self,
         model: nn.Module,
-        input_shape: list[int],
-        num_classes: int,
-        channel_mean: list[float],
-        channel_std: list[float],
+        images: ImageFacts,
         seed: int,
     ) -> None:
         super().__init__(model)
-        self.image_shape, self.num_classes, self.seed = tuple(input_shape), num_classes, seed
+        self.image_shape, self.num_classes, self.seed = tuple(images.input_shape), images.num_classes, seed
         self.conditional: bool = isinstance(model, Conditional) and model.conditional
-        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (channel_mean, channel_std))
+        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (images.channel_mean, images.channel_std))
         self.register_buffer("scale", 2 * std, persistent=False)
         self.register_buffer("offset", 2 * mean - 1, persistent=False)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dlx.core import Batch, Loss
 from dlx.errors import Misfit
 from dlx.registry import tasks
-from dlx.tasks.generation.base import Generation, standard_normal
+from dlx.tasks.generation.base import Generation, ImageFacts, standard_normal
 
 NoiseSchedule = Literal["linear", "cosine"]
 READ = ("image", "time")
@@ -43,10 +43,7 @@ class Diffusion(Generation):
     def __init__(
         self,
         model: nn.Module,
-        input_shape: list[int],
-        num_classes: int,
-        channel_mean: list[float],
-        channel_std: list[float],
+        images: ImageFacts,
         seed: int,
         *,
         timesteps: PositiveInt = 1000,
@@ -57,7 +54,7 @@ class Diffusion(Generation):
         guidance: NonNegativeFloat = 0.0,
         unconditional: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     ) -> None:
-        super().__init__(model, input_shape, num_classes, channel_mean, channel_std, seed)
+        super().__init__(model, images, seed)
         if self.words[:2] != READ:
             raise Misfit(f"wants a model that reads an image and a time, such as unet; this one reads {', '.join(self.words)}")
         if sampling_steps > timesteps:

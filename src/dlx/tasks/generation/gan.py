@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dlx.core import Batch, Loss
 from dlx.errors import Misfit
 from dlx.registry import tasks
-from dlx.tasks.generation.base import Generation
+from dlx.tasks.generation.base import Generation, ImageFacts
 
 GanLoss = Literal["non_saturating", "least_squares", "hinge", "wasserstein"]
 SURE = 0.97  # share of real and of generated images recognised above which the discriminator has won
@@ -36,10 +36,7 @@ class GAN(Generation):
     def __init__(
         self,
         model: nn.Module,
-        input_shape: list[int],
-        num_classes: int,
-        channel_mean: list[float],
-        channel_std: list[float],
+        images: ImageFacts,
         seed: int,
         *,
         loss: GanLoss = "non_saturating",
@@ -53,7 +50,7 @@ class GAN(Generation):
             raise Misfit(f"wants a model with a generator and a discriminator, such as dcgan; this one has no {missing[0]}")
         if label_smoothing and loss not in ("non_saturating", "least_squares"):
             raise Misfit(f"the loss {loss} has no target to smooth", ("label_smoothing",))
-        super().__init__(model, input_shape, num_classes, channel_mean, channel_std, seed)
+        super().__init__(model, images, seed)
         self.loss, self.target = LOSSES[loss], 1 - label_smoothing
         self.discriminator_steps = discriminator_steps
         self.gradient_penalty = gradient_penalty if gradient_penalty is not None else 10.0 * (loss == "wasserstein")

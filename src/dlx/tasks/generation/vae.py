@@ -15,7 +15,7 @@ from dlx.core import Batch, Loss, Picture
 from dlx.errors import Misfit
 from dlx.pictures.grids import Grid
 from dlx.registry import tasks
-from dlx.tasks.generation.base import COLUMNS, ROWS, Generation, as_bytes, standard_normal
+from dlx.tasks.generation.base import COLUMNS, ROWS, Generation, ImageFacts, as_bytes, standard_normal
 
 PARTS = ("encoder", "decoder")
 SIGMA = 0.1  # near the error that good reconstructions of small images keep (Rybkin et al. 2021)
@@ -35,10 +35,7 @@ class VAE(Generation):
     def __init__(
         self,
         model: nn.Module,
-        input_shape: list[int],
-        num_classes: int,
-        channel_mean: list[float],
-        channel_std: list[float],
+        images: ImageFacts,
         seed: int,
         *,
         beta: NonNegativeFloat = 1.0,
@@ -49,7 +46,7 @@ class VAE(Generation):
             raise Misfit(f"wants a model with an encoder and a decoder, such as conv_vae; this one has no {missing[0]}")
         if sigma is not None and reconstruction == "bernoulli":
             raise Misfit("is the deviation of a gaussian; a bernoulli has none", ("sigma",))
-        super().__init__(model, input_shape, num_classes, channel_mean, channel_std, seed)
+        super().__init__(model, images, seed)
         self.beta, self.sigma = beta, sigma or SIGMA
         self.distance = bernoulli if reconstruction == "bernoulli" else self.gaussian
 
