@@ -189,7 +189,8 @@ def predict(
         from dlx.commands.generating import generate
 
         rows = generate(path, _with(None, device), count, label, seed, output)
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # names of files come out as they are
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files come out as they are
     for line in command.render(rows, as_json):
         _give(line)
 

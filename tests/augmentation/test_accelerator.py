@@ -12,6 +12,7 @@ from dlx.augmentation.cropping import RandomCrop
 from dlx.augmentation.pipeline import Pipeline
 from dlx.data.image import source as image_source
 from dlx.data.image.source import ImageSource
+from dlx.data.options import Batching
 from dlx.processors.image.decoding import Decoding
 
 META = torch.device("meta")
@@ -60,7 +61,7 @@ def source(augment):
     batch, target = images(22, size=12), torch.arange(22) % 3
     return ImageSource(
         0, {"train": batch, "val": batch[:5]}, {"train": target, "val": target[:5]}, ["a", "b", "c"],
-        Decoding(12, 12), (8, 8), augment=augment, batch_size=4,
+        Decoding(12, 12), (8, 8), augment=augment, batching=Batching(4),
     )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ The images may be on any device; the amounts come from the CPU.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -111,7 +113,8 @@ def blur(images: Tensor, sigmas: Tensor, size: int) -> Tensor:
     smooth = F.pad(images.float(), [size // 2] * 4, mode="reflect")
     for axis in (2, 3):  # one tap after the other over the whole batch: each sample has a kernel of its own
         length = smooth.shape[axis] - size + 1
-        smooth = sum(smooth.narrow(axis, k, length) * column(weights[:, k], images) for k in range(size))  # type: ignore[assignment]
+        taps = (smooth.narrow(axis, k, length) * column(weights[:, k], images) for k in range(size))
+        smooth = functools.reduce(torch.add, taps)
     return to_bytes(smooth)
 
 

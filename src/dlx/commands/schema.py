@@ -94,7 +94,7 @@ def _named(kind: Registry, name: str, options: Signature) -> Schema:
 
 def per_part(one: Schema) -> Schema:
     """Describe one component, or one for each part of the model that some task trains on its own."""
-    names = sorted({part for name in registry.tasks.names() for part in registry.tasks.get(name).parts})  # type: ignore[attr-defined]
+    names = sorted({part for name in registry.tasks.names() for part in registry.tasks.get(name).parts})
     parts = {"type": "object", "properties": dict.fromkeys(names, one), "minProperties": 1, "additionalProperties": False}
     return {"anyOf": [one, parts]}
 

@@ -138,9 +138,10 @@ def _absent(values: Any, path: Path) -> str:
 def _moved_up(path: Path, removed: Path) -> Path:
     """Give an item's path after the removal of another one from its list."""
     end = len(removed)
-    if len(path) < end or path[: end - 1] != removed[:-1] or path[end - 1] < removed[-1]:  # type: ignore[operator]
+    place, gone = (path[end - 1] if len(path) >= end else -1), removed[-1]
+    if path[: end - 1] != removed[:-1] or not isinstance(place, int) or not isinstance(gone, int) or place < gone:
         return path
-    return (*path[: end - 1], path[end - 1] - 1, *path[end:])  # type: ignore[operator]
+    return (*path[: end - 1], place - 1, *path[end:])
 
 
 def _forget(spec: Spec, path: Path) -> None:

@@ -111,7 +111,7 @@ class _Reader:
             message = ", ".join(part for part in (error.context, error.problem) if part)
             raise YamlError([(self.place(error.problem_mark or error.context_mark), message)]) from None
         except yaml.reader.ReaderError as error:
-            before = text[: error.position]  # type: ignore[has-type]
+            before = text[: error.position]
             place = self.fixed or f"{self.file}:{before.count(chr(10)) + 1}:{error.position - before.rfind(chr(10))}"
             raise YamlError([(place, f"the character {chr(error.character)!r} is not allowed")]) from None
         except _TooMuch as error:

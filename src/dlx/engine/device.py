@@ -56,7 +56,7 @@ class Device:
         module.to(self.device)
         wanted = self.memory_format
         if wanted == "channels_last" or (wanted == "auto" and convolutions and self.device.type in ("cpu", "cuda")):
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            module.to(memory_format=torch.channels_last)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Enter the precision of forward passes."""

@@ -114,8 +114,8 @@ class Stepper:
 
 def _bare_step(optimizer: Optimizer) -> Callable[[], Any]:
     """Give an optimizer's step without the profiling range torch wraps it in: 4 % of a small model's step."""
-    step = type(optimizer).step
-    return functools.partial(step.__wrapped__, optimizer) if getattr(step, "hooked", False) else optimizer.step  # type: ignore[attr-defined]
+    step: Any = type(optimizer).step
+    return functools.partial(step.__wrapped__, optimizer) if getattr(step, "hooked", False) else optimizer.step
 
 
 def _add(totals: Totals, name: str, value: float, weight: float) -> None:

@@ -165,8 +165,10 @@ class Trainer:
             for remark in self.task.remarks(numbers):
                 self.logger.message(f"step {self.step}: {remark}")
             for name, shown in found.shown.items():
-                show = self.logger.table if isinstance(shown, Table) else self.logger.frame
-                show(self.step, name, shown)  # type: ignore[arg-type]
+                if isinstance(shown, Table):
+                    self.logger.table(self.step, name, shown)
+                else:
+                    self.logger.frame(self.step, name, shown)
             if is_best:
                 self.best_found, self.best_state = found, self.record.snapshot(self, resumable=False)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, NonNegativeFloat
 from torch import nn
@@ -35,24 +35,27 @@ Activation = Literal[
 ]  # fmt: skip
 
 
-def make_activation(name: Activation | None, input_shape: Shape) -> nn.Module | None:
+def make_activation(name: Activation, input_shape: Shape) -> nn.Module:
     """Make an activation by name; softmax runs over an image's channels, else over the last axis."""
-    if name == "softmax":
-        return nn.Softmax(dim=1 if len(input_shape) == 3 else -1)
-    return ACTIVATIONS[name]() if name else None
+    return nn.Softmax(dim=1 if len(input_shape) == 3 else -1) if name == "softmax" else ACTIVATIONS[name]()
+
+
+def make_optional(name: Activation | None, input_shape: Shape) -> nn.Module | None:
+    """Make an activation by name; None for none."""
+    return make_activation(name, input_shape) if name else None
 
 
 def _without_settings(name: Activation) -> Callable[..., nn.Module]:
     def build(input_shape: Shape) -> nn.Module:
-        return make_activation(name, input_shape)  # type: ignore[return-value]
+        return make_activation(name, input_shape)
 
     build.__doc__ = f"Apply {name} to every value." if name != "softmax" else "Turn scores into probabilities that sum to 1."
     return build
 
 
-for _name in ACTIVATIONS:
+for _name in get_args(Activation):
     if _name not in ("leaky_relu", "elu"):
-        layers.adopt(_name, _without_settings(_name))  # type: ignore[arg-type]
+        layers.adopt(_name, _without_settings(_name))
 
 
 @layers("leaky_relu")
@@ -76,7 +79,7 @@ def prelu(input_shape: Shape) -> nn.Module:
 @layers("activation")
 def activation(input_shape: Shape, *, name: Activation) -> nn.Module:
     """Apply an activation by name."""
-    return make_activation(name, input_shape)  # type: ignore[return-value]
+    return make_activation(name, input_shape)
 
 
 def activation_name(module: nn.Module) -> str:

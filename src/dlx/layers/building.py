@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from dlx.errors import Misfit, Path
 
@@ -55,6 +55,6 @@ def initialized(module: nn.Module, initializer: Initializer) -> nn.Module:
     """Fill `weight` by the initializer and `bias` with zeros; `default` keeps PyTorch's own values."""
     if initializer != "default":
         INITIALIZERS[initializer](module.weight)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        if isinstance(module.bias, Tensor):
+            nn.init.zeros_(module.bias)
     return module

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from dlx.errors import Misfit
-from dlx.layers.activation import Activation, make_activation
+from dlx.layers.activation import Activation, make_optional
 from dlx.layers.building import Shape, chain
 from dlx.layers.stack import LayerList, build_stack
 from dlx.registry import layers
@@ -48,4 +48,4 @@ def residual(input_shape: Shape, facts: Mapping, *, layers: LayerList, activatio
     body = build_stack(layers, input_shape, facts, ("layers",), "the block's input")
     output_shape = body.layout[-1].output_shape
     block = Residual(body, make_projection(input_shape, output_shape))
-    return chain(main=block, activation=make_activation(activation, output_shape))
+    return chain(main=block, activation=make_optional(activation, output_shape))

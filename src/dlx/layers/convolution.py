@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from dlx.errors import Misfit
-from dlx.layers.activation import Activation, make_activation
+from dlx.layers.activation import Activation, make_optional
 from dlx.layers.building import IMAGE, SEQUENCE, Initializer, Shape, chain, initialized, require
 from dlx.layers.shorthand import Size
 from dlx.registry import layers
@@ -53,14 +53,14 @@ def conv2d(
 ) -> nn.Module:
     """Slide filters over an image: (channels, height, width) -> (filters, height', width')."""
     require(input_shape, IMAGE)
-    _check_groups(groups, input_shape[0], filters)  # type: ignore[arg-type]
+    _check_groups(groups, input_shape[0], filters)
     kernel = pair(kernel_size)
     (top, bottom), (left, right) = _pads(padding, kernel, dilation)
     uneven = (top, left) != (bottom, right)  # an even kernel: the convolution itself pads both sides alike
     pad = nn.ZeroPad2d((left, right, top, bottom)) if uneven else None
     inside = (0, 0) if uneven else (top, left)
-    module = nn.Conv2d(input_shape[0], filters, kernel, pair(stride), inside, dilation, groups, bias)  # type: ignore[arg-type]
-    act = make_activation(activation, input_shape)
+    module = nn.Conv2d(input_shape[0], filters, kernel, pair(stride), inside, dilation, groups, bias)
+    act = make_optional(activation, input_shape)
     return chain(pad=pad, main=initialized(module, initializer), activation=act)
 
 
@@ -90,13 +90,13 @@ def conv1d(
 ) -> nn.Module:
     """Slide filters along a sequence: (steps, features) -> (steps', filters); `causal` sees no later step."""
     require(input_shape, SEQUENCE)
-    _check_groups(groups, input_shape[1], filters)  # type: ignore[arg-type]
+    _check_groups(groups, input_shape[1], filters)
     causal = (dilation * (kernel_size - 1), 0)
     before, after = causal if padding == "causal" else _pads(padding, (kernel_size,), dilation)[0]
     inside = before if before == after else 0
-    module = SequenceConvolution(input_shape[1], filters, kernel_size, stride, inside, dilation, groups, bias)  # type: ignore[arg-type]
+    module = SequenceConvolution(input_shape[1], filters, kernel_size, stride, inside, dilation, groups, bias)
     module.pads = (before, after) if before != after else None
-    return chain(main=initialized(module, initializer), activation=make_activation(activation, (filters,)))  # type: ignore[arg-type]
+    return chain(main=initialized(module, initializer), activation=make_optional(activation, (filters,)))
 
 
 @layers("conv_transpose2d")
@@ -117,8 +117,8 @@ def conv_transpose2d(
     inside = (excess + 1) // 2 if padding in ("same", "valid") else int(padding)
     # A kernel smaller than its stride leaves a gap at the end, an odd excess takes one value too many.
     extra = 2 * inside - (kernel_size - stride) if padding == "same" else 0
-    module = nn.ConvTranspose2d(input_shape[0], filters, kernel_size, stride, inside, extra, bias=bias)  # type: ignore[arg-type]
-    return chain(main=initialized(module, initializer), activation=make_activation(activation, input_shape))
+    module = nn.ConvTranspose2d(input_shape[0], filters, kernel_size, stride, inside, extra, bias=bias)
+    return chain(main=initialized(module, initializer), activation=make_optional(activation, input_shape))
 
 
 @layers("depthwise_conv2d")
@@ -138,7 +138,7 @@ def depthwise_conv2d(
     require(input_shape, IMAGE)
     channels, sizes = input_shape[0], {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
     rest = {"activation": activation, "bias": bias, "initializer": initializer}
-    return conv2d(input_shape, filters=channels * multiplier, groups=channels, **sizes, **rest)  # type: ignore[arg-type]
+    return conv2d(input_shape, filters=channels * multiplier, groups=channels, **sizes, **rest)
 
 
 @layers("separable_conv2d")
@@ -158,5 +158,5 @@ def separable_conv2d(
         input_shape, kernel_size=kernel_size, stride=stride, padding=padding, bias=False, initializer=initializer
     )
     parts = dict(depthwise.named_children()) if isinstance(depthwise, nn.Sequential) else {"main": depthwise}
-    mix = initialized(nn.Conv2d(input_shape[0], filters, 1, bias=bias), initializer)  # type: ignore[arg-type]
-    return chain(**parts, pointwise=mix, activation=make_activation(activation, input_shape))
+    mix = initialized(nn.Conv2d(input_shape[0], filters, 1, bias=bias), initializer)
+    return chain(**parts, pointwise=mix, activation=make_optional(activation, input_shape))

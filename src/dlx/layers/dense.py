@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import NonNegativeInt
 from torch import Tensor, nn
 
-from dlx.layers.activation import Activation, make_activation
+from dlx.layers.activation import Activation, make_optional
 from dlx.layers.building import FEATURES, SEQUENCE, Initializer, Shape, ShapeMisfit, chain, initialized, require
 from dlx.layers.shorthand import Size
 from dlx.registry import layers
@@ -25,8 +25,8 @@ def dense(
     (features) -> (size); (steps, features) -> (steps, size).
     """
     require(input_shape, FEATURES, SEQUENCE)  # on an image it would mix columns only, which nobody means
-    linear = initialized(nn.Linear(input_shape[-1], size, bias), initializer)  # type: ignore[arg-type]
-    return chain(main=linear, activation=make_activation(activation, (size,)))  # type: ignore[arg-type]
+    linear = initialized(nn.Linear(input_shape[-1], size, bias), initializer)
+    return chain(main=linear, activation=make_optional(activation, (size,)))
 
 
 class Embedding(nn.Embedding):
@@ -38,7 +38,11 @@ class Embedding(nn.Embedding):
 
 @layers("embedding")
 def embedding(
-    input_shape: Shape, *, size: Size, vocab_size: Size = "vocab_size", padding_index: NonNegativeInt | None = None
+    input_shape: Shape,
+    *,
+    size: Size,
+    vocab_size: Size = "vocab_size",  # type: ignore[assignment]
+    padding_index: NonNegativeInt | None = None,
 ) -> nn.Module:
     """Look up a learned vector for each code.
 
@@ -46,4 +50,4 @@ def embedding(
     """
     if len(input_shape) != 1:
         raise ShapeMisfit("codes (steps,)")
-    return Embedding(vocab_size, size, padding_index)  # type: ignore[arg-type]
+    return Embedding(vocab_size, size, padding_index)

@@ -76,8 +76,8 @@ def simple_rnn(
 
     `dropout` stands between the layers, where there are several.
     """
-    rest = {"return_sequences": return_sequences, "num_layers": num_layers, "dropout": dropout}
-    return make_recurrent("simple_rnn", input_shape, size=size, nonlinearity=activation, **rest)  # type: ignore[arg-type]
+    rest: dict[str, Any] = {"return_sequences": return_sequences, "num_layers": num_layers, "dropout": dropout}
+    return make_recurrent("simple_rnn", input_shape, size=size, nonlinearity=activation, **rest)
 
 
 @layers("lstm")
@@ -93,8 +93,8 @@ def lstm(
 
     `dropout` stands between the layers, where there are several.
     """
-    rest = {"return_sequences": return_sequences, "num_layers": num_layers, "dropout": dropout}
-    return make_recurrent("lstm", input_shape, size=size, **rest)  # type: ignore[arg-type]
+    rest: dict[str, Any] = {"return_sequences": return_sequences, "num_layers": num_layers, "dropout": dropout}
+    return make_recurrent("lstm", input_shape, size=size, **rest)
 
 
 @layers("gru")
@@ -110,8 +110,8 @@ def gru(
 
     `dropout` stands between the layers, where there are several.
     """
-    rest = {"return_sequences": return_sequences, "num_layers": num_layers, "dropout": dropout}
-    return make_recurrent("gru", input_shape, size=size, **rest)  # type: ignore[arg-type]
+    rest: dict[str, Any] = {"return_sequences": return_sequences, "num_layers": num_layers, "dropout": dropout}
+    return make_recurrent("gru", input_shape, size=size, **rest)
 
 
 @layers("bidirectional")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import PositiveInt
 
@@ -52,4 +52,7 @@ class FactOrNumber:
 
 
 LayerList = Annotated[list, ListOf(LAYERS)]
-Size = Annotated[PositiveInt | str, FactOrNumber()]
+if TYPE_CHECKING:
+    Size = int  # a layer is built once facts have become numbers
+else:
+    Size = Annotated[PositiveInt | str, FactOrNumber()]

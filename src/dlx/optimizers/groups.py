@@ -17,7 +17,7 @@ NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 def options(
     *,
-    no_decay: list[Literal["bias", "norm", "embedding"]] = ("bias", "norm"),  # type: ignore[assignment]
+    no_decay: tuple[Literal["bias", "norm", "embedding"], ...] = ("bias", "norm"),
     groups: dict[str, dict[str, Any]] = {},  # noqa: B006
 ) -> None:
     """State what the config may set beside an optimizer's own choices.

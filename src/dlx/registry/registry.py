@@ -37,7 +37,7 @@ class Registry:
 
     def __init__(self, kind: str, package: str, base: str = "") -> None:
         self.kind, self.package, self.base = kind, package, base
-        self.entries: dict[str, Callable] = {}
+        self.entries: dict[str, Any] = {}
         self.signatures: dict[str, Signature] = {}
         self.loaded = False
 
@@ -115,7 +115,7 @@ class Registry:
                 self.names()
         return name in self.entries
 
-    def get(self, name: str, path: Path = ()) -> Callable:
+    def get(self, name: str, path: Path = ()) -> Any:
         """Find a constructor; an unknown name is a Misfit at `path`."""
         if name not in self:
             raise Misfit(f"'{name}': {unknown(self.kind, name, self.names())}", path)

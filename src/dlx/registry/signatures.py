@@ -42,13 +42,13 @@ class Signature:
         """Return facts and choices as the constructor takes them: those of a group as one."""
         flat, grouped = dict(given), {}
         for name, group in self.groups.items():
-            grouped[name] = group(**{f.name: flat.pop(f.name) for f in fields(group) if f.name in flat})  # type: ignore[arg-type]
+            grouped[name] = group(**{f.name: flat.pop(f.name) for f in fields(group) if f.name in flat})
         return {**flat, **grouped}
 
 
 def signature(constructor: Callable, facts: Iterable[str] | None = None, hidden: Iterable[str] = ()) -> Signature:
     """Read a constructor's signature; `facts` names those of a foreign constructor without a star."""
-    function = constructor.__init__ if inspect.isclass(constructor) else constructor  # type: ignore[misc]
+    function = constructor.__init__ if inspect.isclass(constructor) else constructor
     hints = typing.get_type_hints(function, include_extras=True)
     found = Signature({}, {})
     for p in inspect.signature(constructor).parameters.values():
@@ -71,7 +71,7 @@ def _fields(group: type[Group]) -> dict[str, Parameter]:
     """Return the parameters that a group stands for."""
     hints = typing.get_type_hints(group, include_extras=True)
     found = {}
-    for one in fields(group):  # type: ignore[arg-type]
+    for one in fields(group):
         default = one.default if one.default_factory is MISSING else one.default_factory()
         found[one.name] = Parameter(one.name, hints[one.name], REQUIRED if default is MISSING else default)
     return found

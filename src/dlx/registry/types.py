@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Annotated
 
 from dlx.errors import Fault, Path
 
 
+@dataclass(frozen=True)
 class Group:
     """Base of the frozen dataclasses by which a constructor takes several facts, or several settings, as one parameter.
 
@@ -15,10 +17,12 @@ class Group:
     """
 
 
+@dataclass(frozen=True)
 class FactGroup(Group):
     """Base of groups of facts: `def __init__(self, images: ImageFacts, *, ...)`."""
 
 
+@dataclass(frozen=True)
 class OptionGroup(Group):
     """Base of groups of settings that many components share: `def __init__(self, seed: int, *, batching: Batching)`."""
 

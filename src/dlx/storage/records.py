@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -15,10 +16,8 @@ from dlx.errors import DlxError
 from dlx.storage import files
 from dlx.storage.checkpoint import reported
 
-try:
-    import fcntl
-except ImportError:  # Windows: a status is believed there
-    fcntl = None  # type: ignore[assignment]
+# Windows: a status is believed there
+fcntl: Any = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
 
 MOST_STATUS = 1_000_000  # bytes
 MOST_METRICS = 2**30

@@ -5,6 +5,7 @@ runs/NAME/ holds config.yaml (resolved), metrics.jsonl, train.log, environment.j
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -25,10 +26,8 @@ from dlx.storage.checkpoint import reported
 from dlx.storage.machine import now
 from dlx.storage.records import LARGEST, metric_lines, read_metrics
 
-try:
-    import fcntl
-except ImportError:  # Windows: two trainings of one run are not prevented there
-    fcntl = None  # type: ignore[assignment]
+# Windows: two trainings of one run are not prevented there
+fcntl: Any = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") else None
 
 State = Literal["running", "finished", "failed", "interrupted"]
 PASSING = re.compile(r"\.([0-9a-f]{16}|config\.yaml|environment\.json|status\.json|metrics\.jsonl)\.partial")

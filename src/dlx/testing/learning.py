@@ -88,7 +88,7 @@ def _gradients(name: str, model: nn.Module, batch: Mapping[str, Any]) -> None:
     model.zero_grad()
     given = model(**{word: batch[word] for word in Task(model).words if word in batch})
     tensors = [given] if isinstance(given, Tensor) else [value for value in given if isinstance(value, Tensor)]
-    sum((value.float() * torch.randn_like(value.float())).sum() for value in tensors).backward()  # type: ignore[union-attr]
+    torch.stack([(value.float() * torch.randn_like(value.float())).sum() for value in tensors]).sum().backward()
     untouched = [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert not untouched, f"{name}: no gradient reaches {', '.join(untouched[:3])}; what is not trained is frozen or a buffer"
     broken = [key for key, p in model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
@@ -122,7 +122,7 @@ def _metrics(name: str, task: Task) -> None:
     assert task.predicts, f"{name}: says by no word in `predicts` what metrics may read"
     for metric in (*task.default_metrics, *task.eval_metrics):
         assert metric in registry.metrics, f"{name}: names a metric that is not registered, '{metric}'"
-        missing = registry.metrics.get(metric).reads - task.predicts  # type: ignore[attr-defined]
+        missing = registry.metrics.get(metric).reads - task.predicts
         assert not missing, (
             f"{name}: names the metric '{metric}', which reads '{sorted(missing)[0]}': predict it, or leave it out"
         )

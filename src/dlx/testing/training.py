@@ -24,7 +24,7 @@ def check_optimizer(name: str, choices: Mapping[str, Any] | None = None) -> None
     def step(point: nn.Parameter, optimizer: torch.optim.Optimizer) -> float:
         optimizer.zero_grad()
         loss = ((point - 1) ** 2 * torch.arange(1, 9)).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         return float(loss.detach())
 

@@ -108,7 +108,7 @@ def _members(archive: str) -> tuple[list[Member], list[str]]:
     """List an archive's files, and the names of its links, devices and files with holes, which are not read."""
     files: list[Member] = []
     links: list[str] = []
-    with reading(archive) as content, tarfile.open(fileobj=content, mode="r:") as members:  # type: ignore[call-overload]
+    with reading(archive) as content, tarfile.open(fileobj=content, mode="r:") as members:
         for member in members:
             members.members = []  # type: ignore[attr-defined]  # a list of all of them would take ten times the memory
             name = os.path.normpath(member.name).lstrip("/")

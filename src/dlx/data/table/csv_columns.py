@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -49,14 +51,14 @@ def find_inputs(columns: Sequence[str], target: str, split: str | None, lists: M
     Raises Misfit where a listed column is unknown or has another use, or where no input is left.
     """
     uses, known = {target: "target"}, set(columns)
-    listed = [(split, ("split_column",))] if split is not None else []
-    listed += [(name, (use, i)) for use, names in lists.items() for i, name in enumerate(names)]  # type: ignore[misc]
+    listed: list[tuple[str, Path]] = [(split, ("split_column",))] if split is not None else []
+    listed += [(name, (use, i)) for use, names in lists.items() for i, name in enumerate(names)]
     for name, path in listed:
         if name not in known:
             find_column(name, columns, path)
         if name in uses:
             raise Misfit(f"column '{name}' is under {uses[name]} already", path)
-        uses[name] = path[0]
+        uses[name] = str(path[0])
     inputs = [name for name in columns if uses.get(name, "numeric") in ("numeric", "categorical")]
     if not inputs:
         raise Misfit("no column is left to be an input", ("train",))
@@ -114,14 +116,18 @@ def _refuse_mixed(cells: Cells, name: str, missing: frozenset[str], numbers: int
     faults.check()
 
 
-def _refuse_commas(tables: Mapping[str, Cells], names: Sequence[str], missing: frozenset[str]) -> None:
+def _comma(name: str, column: Any, row: int) -> str:
     how = "has a comma where a number has a point or nothing; write it so, or list the column under categorical"
+    return f"column '{name}': {column[row].as_py()!r} {how}"
+
+
+def _refuse_commas(tables: Mapping[str, Cells], names: Sequence[str], missing: frozenset[str]) -> None:
     for split, cells in tables.items():
         for name in names:
             column, faults = cells[name], Faults()
             commas = pc.match_substring_regex(column, WITH_COMMA).to_numpy(zero_copy_only=False)
             if 2 * commas.sum() > (~is_in(column, missing)).sum():
-                faults.add(cells, np.flatnonzero(commas), lambda i, n=name, c=column: f"column '{n}': {c[i].as_py()!r} {how}")  # type: ignore[misc]
+                faults.add(cells, np.flatnonzero(commas), partial(_comma, name, column))
                 with blame(split):
                     faults.check()
 

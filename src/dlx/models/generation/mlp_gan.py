@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 from pydantic import PositiveInt
@@ -17,7 +18,7 @@ from dlx.registry import models
 class Generator(nn.Module):
     """Hidden layers with batch normalisation and ReLU, then tanh: (B, latent_size), (B,) -> (B, C, H, W)."""
 
-    def __init__(self, input_shape: list[int], latent_size: int, num_classes: int, hidden: list[int]) -> None:
+    def __init__(self, input_shape: list[int], latent_size: int, num_classes: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.join = JoinLabel(num_classes)
         sizes = [latent_size + num_classes, *hidden]
@@ -34,7 +35,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Hidden layers with leaky ReLU over all pixels: (B, C, H, W), (B,) -> (B,)."""
 
-    def __init__(self, input_shape: list[int], num_classes: int, hidden: list[int], dropout: float) -> None:
+    def __init__(self, input_shape: list[int], num_classes: int, hidden: Sequence[int], dropout: float) -> None:
         super().__init__()
         self.join = JoinLabel(num_classes)
         sizes, layers = [math.prod(input_shape) + num_classes, *hidden], []
@@ -61,8 +62,8 @@ class MLPGAN(GAN):
         num_classes: int | None = None,
         *,
         latent_size: PositiveInt = 32,
-        generator_hidden: list[PositiveInt] = (128, 256),  # type: ignore[assignment]
-        discriminator_hidden: list[PositiveInt] = (256, 128),  # type: ignore[assignment]
+        generator_hidden: tuple[PositiveInt, ...] = (128, 256),
+        discriminator_hidden: tuple[PositiveInt, ...] = (256, 128),
         dropout: Rate = 0.0,
         conditional: bool = False,
     ) -> None:

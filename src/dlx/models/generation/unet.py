@@ -95,7 +95,8 @@ def _norm(channels: int) -> nn.GroupNorm:
 def _zero(layer: nn.Conv2d | nn.Linear) -> nn.Module:
     """Begin with zeros, so that a block begins as its shortcut."""
     nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -115,7 +116,7 @@ class UNet(nn.Module):
         num_classes: int | None = None,
         *,
         width: PositiveInt = 32,
-        multipliers: Annotated[list[PositiveInt], Field(min_length=1)] = (1, 2, 4),  # type: ignore[assignment]
+        multipliers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4),
         blocks: PositiveInt = 1,
         dropout: Rate = 0.0,
         attention: bool = True,

@@ -14,7 +14,7 @@ from dlx.errors import Misfit
 from dlx.layers.building import IMAGE, require
 from dlx.registry import models
 
-Widths = Annotated[list[PositiveInt], Field(min_length=3, max_length=3)]
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=3, max_length=3)]
 
 
 class Whitening(nn.Module):
@@ -93,7 +93,7 @@ class FastCNN(nn.Module):
         num_classes: int,
         input_shape: list[int],
         *,
-        widths: Widths = (64, 256, 256),  # type: ignore[assignment]
+        widths: Widths = (64, 256, 256),
     ) -> None:
         super().__init__()
         require(tuple(input_shape), IMAGE)

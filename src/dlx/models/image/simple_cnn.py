@@ -26,7 +26,7 @@ class SimpleCNN(nn.Module):
         num_classes: int,
         input_shape: list[int],
         *,
-        channels: Annotated[list[PositiveInt], Field(min_length=1)] = (32, 64),  # type: ignore[assignment]
+        channels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (32, 64),
         convolutions: PositiveInt = 2,
         hidden: PositiveInt | None = 128,
         dropout: Rate = 0.25,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,8 +84,8 @@ def blocks(backbone: nn.Module) -> list[nn.Module]:
 def replace_first_convolution(backbone: nn.Module, channels: int) -> None:
     """Let a backbone read images of another number of channels, by fresh weights (He et al. 2015, fan out)."""
     name, old = next((n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Conv2d))
-    settings = (old.kernel_size, old.stride, old.padding, old.dilation, old.groups, old.bias is not None)
-    new = nn.Conv2d(channels, old.out_channels, *settings)  # type: ignore[arg-type]
+    settings: Any = (old.kernel_size, old.stride, old.padding, old.dilation, old.groups, old.bias is not None)
+    new = nn.Conv2d(channels, old.out_channels, *settings)
     nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
     parent, _, leaf = name.rpartition(".")
     setattr(backbone.get_submodule(parent), leaf, new)

@@ -7,6 +7,7 @@ import pickle
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -30,7 +31,9 @@ RENAMED = (
 
 def best(name: str) -> WeightsEnum:
     """Give the newest published weights of a network."""
-    return torchvision.models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    published: Any = torchvision.models.get_model_weights(name)
+    found: WeightsEnum = published.DEFAULT
+    return found
 
 
 def by_name(name: str, weights: str) -> WeightsEnum | None:
@@ -87,5 +90,5 @@ def resize_positions(name: str, given: Weights, backbone: nn.Module) -> Weights:
         return given
     patch = backbone.conv_proj.kernel_size[0]
     side = int((own.shape[1] - 1) ** 0.5)
-    state = interpolate_embeddings(side * patch, patch, dict(given.tensors))  # type: ignore[arg-type]
+    state = interpolate_embeddings(side * patch, patch, dict(given.tensors))
     return replace(given, tensors=dict(state))

@@ -70,7 +70,7 @@ def _register(name: str) -> None:
         weights: Annotated[str, foreign.Choice()] = "none",
         include_top: bool = False,
         pooling: Pooling = "average",
-        hidden: list[PositiveInt] = (),  # type: ignore[assignment]
+        hidden: tuple[PositiveInt, ...] = (),
         dropout: Rate = 0.0,
         freeze: Freeze = "none",
         unfreeze_at: PositiveInt | None = None,

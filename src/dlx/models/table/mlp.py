@@ -47,7 +47,7 @@ class MLP(nn.Module):
         num_classes: int | None = None,
         num_outputs: int | None = None,
         *,
-        hidden: list[PositiveInt] = (128, 128),  # type: ignore[assignment]
+        hidden: tuple[PositiveInt, ...] = (128, 128),
         activation: Activation = "relu",
         dropout: Rate = 0.0,
         normalization: Normalization = "none",
@@ -98,7 +98,7 @@ def _block(
     block: list[nn.Module] = [nn.Linear(inputs, outputs)]
     if normalization != "none":
         block.append(nn.BatchNorm1d(outputs) if normalization == "batch" else nn.LayerNorm(outputs))
-    block.append(make_activation(activation, (outputs,)))  # type: ignore[arg-type]
+    block.append(make_activation(activation, (outputs,)))
     if dropout:
         block.append(nn.Dropout(dropout))
     return [Residual(nn.Sequential(*block), None)] if residual and inputs == outputs else block

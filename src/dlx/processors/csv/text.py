@@ -68,7 +68,7 @@ def blocks(file: str, wait: bool = True) -> Iterator[Block]:
 
 
 def _blocks(raw: _Raw, name: str, wait: bool) -> Iterator[Block]:
-    stream = gzip.GzipFile(fileobj=raw) if raw.zipped else io.BufferedReader(raw, BLOCK)  # type: ignore[arg-type]
+    stream = gzip.GzipFile(fileobj=raw) if raw.zipped else io.BufferedReader(raw, BLOCK)
     read = stream.read if wait else stream.read1
     first = stream.read(len(UTF_8))
     buffer, line = bytearray(_without_mark(first, name)), 0

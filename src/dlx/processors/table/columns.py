@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -84,7 +85,7 @@ class NumericColumns:
         faults, shown = Faults(), cells or Cells([], "row", np.arange(1, len(values) + 1))
         for place in np.flatnonzero(~np.isfinite(features).all(axis=0)).tolist():
             name, rows = self.names[place], np.flatnonzero(~np.isfinite(features[:, place]))
-            faults.add(shown, rows, lambda i, n=name, p=place: _too_large(n, float(values[i, p])))  # type: ignore[misc]
+            faults.add(shown, rows, partial(_tell_large, name, values[:, place]))
         faults.check()
 
     def describe(self) -> list[tuple[str, str]]:
@@ -105,6 +106,10 @@ class NumericColumns:
     def from_state(cls, state: Mapping[str, Any]) -> NumericColumns:
         """Make the columns again."""
         return cls(**{**state, "scaler": restore_scaler(state["scaler"])})
+
+
+def _tell_large(name: str, values: np.ndarray, row: int) -> str:
+    return _too_large(name, float(values[row]))
 
 
 def _too_large(name: str, value: float) -> str:
@@ -131,12 +136,19 @@ def parse(cells: Cells, names: Sequence[str], missing: frozenset[str], accept_mi
         name, texts = names[place], columns[place]
         if found.strange.any():
             wrong = np.flatnonzero(found.strange)
-            faults.add(cells, wrong, lambda i, n=name, t=texts: f"column '{n}': {t[i].as_py()!r} is no number")  # type: ignore[misc]
+            faults.add(cells, wrong, partial(_no_number, name, texts))
         if not accept_missing and found.missing.any():
-            message = f"column '{name}': the value is missing (`missing: mean` fills such cells)"
-            faults.add(cells, np.flatnonzero(found.missing), lambda _, m=message: m)  # type: ignore[misc]
+            faults.add(cells, np.flatnonzero(found.missing), partial(_missing, name))
     faults.check()
     return values
+
+
+def _no_number(name: str, texts: Any, row: int) -> str:
+    return f"column '{name}': {texts[row].as_py()!r} is no number"
+
+
+def _missing(name: str, row: int) -> str:
+    return f"column '{name}': the value is missing (`missing: mean` fills such cells)"
 
 
 class CategoricalColumns:
