@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import io
 import json
-import logging
 import os
 import sys
 from pathlib import Path
@@ -16,8 +13,9 @@ import typer
 
 from dlx import __version__
 from dlx.commands.rows import Rows
+from dlx.commands.terminal import give, last_resort, prepare, say
 from dlx.config.spec import Typed
-from dlx.errors import DlxError, Interrupted, UsageError, brief, one_line, printable, shown
+from dlx.errors import DlxError, Interrupted, UsageError, brief, one_line, printable
 
 app = typer.Typer(
     add_completion=True,
@@ -52,23 +50,6 @@ Plugin = Annotated[list[str] | None, typer.Option("--plugin", metavar="FILE", he
 _Mistyped: Any = typer.BadParameter.__mro__[2]  # the base of typer's own faults, which is at different places in its versions
 
 
-def _say(text: str, err: bool = False) -> None:
-    """Write a text for people: what would act on a terminal is escaped here and nowhere else."""
-    typer.echo(printable(text), err=err)
-
-
-def _give(data: str) -> None:
-    """Write data for machines, byte for byte: typer's own echo would drop colours from names."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are not UTF-8 come out as they are
-    print(data, flush=True)
-
-
-class _Escaping(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
-
-
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"dlx {__version__}")
@@ -80,20 +61,6 @@ def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     pass
-
-
-def _prepare(plugins: list[str] | None) -> None:
-    """Let what components have to say reach stderr, and load the user's own."""
-    log = logging.getLogger("dlx")
-    if not log.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(_Escaping())
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
-    for file in plugins or []:
-        from dlx.registry import load_plugin
-
-        load_plugin(file)
 
 
 def _with(overrides: list[str] | None, device: str | None, seed: int | None = None) -> list[str]:
@@ -116,19 +83,19 @@ def train(
     plugin: Plugin = None,
 ) -> None:
     """Train an experiment into a run directory."""
-    _prepare(plugin)
+    prepare(plugin)
     from dlx.commands.train import train as run
 
     if name is not None:  # the name is held to the same rule as one in the config
         overrides = [*(overrides or []), Typed(f"name={json.dumps(name)}", f"--name {name}")]
     result = run(config, _with(overrides, device, seed), name=name, resume=resume, runs=runs, quiet=as_json, trust=trust)
     if as_json:
-        _give(json.dumps(result))
+        give(json.dumps(result))
         return
     numbers = "  ".join(f"{one_line(k)} {brief(v, 4)}" for k, v in result.items() if k.startswith("val/") and k.count("/") == 1)
     if result["best"]:
-        _say(f"best at step {result['best']['step']}: {numbers}", err=True)
-    _say(result["run"])
+        say(f"best at step {result['best']['step']}: {numbers}", err=True)
+    say(result["run"])
 
 
 @app.command("eval")
@@ -142,11 +109,11 @@ def evaluate(
     plugin: Plugin = None,
 ) -> None:
     """Evaluate a checkpoint, beside the honest baseline."""
-    _prepare(plugin)
+    prepare(plugin)
     from dlx.commands import evaluate as command
 
     result = command.evaluate(path, _with(overrides, device), split, trust)
-    (_give if as_json else _say)(command.render(result, as_json))
+    (give if as_json else say)(command.render(result, as_json))
 
 
 @app.command(cls=Rows)
@@ -176,7 +143,7 @@ def predict(
     plugin: Plugin = None,
 ) -> None:
     """Answer new examples with a checkpoint, or let it make some."""
-    _prepare(plugin)
+    prepare(plugin)
     from dlx.commands import predict as command
 
     if count is None:
@@ -192,7 +159,7 @@ def predict(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # names of files come out as they are
     for line in command.render(rows, as_json):
-        _give(line)
+        give(line)
 
 
 def _refuse_stray(inputs: list[str] | None, label: str | None) -> None:
@@ -206,10 +173,10 @@ def _refuse_stray(inputs: list[str] | None, label: str | None) -> None:
 @app.command()
 def check(config: Config, overrides: Overrides = None, device: Device = None, plugin: Plugin = None) -> None:
     """Try an experiment in small: steps, metrics, a checkpoint."""
-    _prepare(plugin)
+    prepare(plugin)
     from dlx.commands.check import check as run
 
-    _say(run(config, _with(overrides, device)))
+    say(run(config, _with(overrides, device)))
 
 
 @app.command()
@@ -219,10 +186,10 @@ def show(
     plugin: Plugin = None,
 ) -> None:
     """Tell about a component, a config or a run."""
-    _prepare(plugin)
+    prepare(plugin)
     from dlx.commands.show import show as run
 
-    _say(run(what, overrides or []))
+    say(run(what, overrides or []))
 
 
 Output = Annotated[
@@ -238,7 +205,7 @@ def configs(
     """List the configs that come with dlx, or give one."""
     from dlx.commands.configs import configs as run
 
-    _say(run(name, output))
+    say(run(name, output))
 
 
 @app.command("init")
@@ -248,18 +215,18 @@ def init(
     target: Annotated[str | None, typer.Option("--target", help="Column of a table to predict.", show_default=False)] = None,
 ) -> None:
     """Look at data, and write a config that fits them."""
-    _prepare(None)
+    prepare(None)
     from dlx.commands.init import init as run
 
-    _say(run(path, output, target))
+    say(run(path, output, target))
 
 
 def _list(kind: str, as_json: bool, plugin: list[str] | None) -> None:
-    _prepare(plugin)
+    prepare(plugin)
     from dlx.commands.listing import listing, render
 
     rows = listing(kind)
-    (_give if as_json else _say)(json.dumps(rows) if as_json else render(rows))
+    (give if as_json else say)(json.dumps(rows) if as_json else render(rows))
 
 
 @app.command("list-models")
@@ -283,10 +250,10 @@ def list_tasks(as_json: Json = False, plugin: Plugin = None) -> None:
 @app.command()
 def schema(plugin: Plugin = None) -> None:
     """Write the JSON schema of configs, for editors."""
-    _prepare(plugin)
+    prepare(plugin)
     from dlx.commands.schema import schema as describe
 
-    _give(json.dumps(describe(), indent=1))
+    give(json.dumps(describe(), indent=1))
 
 
 def main() -> None:
@@ -294,7 +261,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except DlxError as error:
-        _say(str(error), err=True)
+        say(str(error), err=True)
         code = error.code
     except _Mistyped as error:
         error.message = printable(error.message)
@@ -308,21 +275,5 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except Exception as error:
-        code = _last_resort(error)
+        code = last_resort(error)
     sys.exit(code or 0)
-
-
-def _last_resort(error: Exception) -> int:
-    """Tell what only the machine can have caused, wherever it came from; raises anything else again."""
-    from dlx.storage.failures import told
-
-    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # pathlib answers the other reasons itself
-        _say(f"{shown(error.filename)}: {error.strerror}", err=True)
-        return 2
-    if (line := told(error)) is None:
-        raise error
-    with contextlib.suppress(OSError):  # what is left of the output, where that is what has no room, must not fail again
-        sys.stdout.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    _say(line, err=True)
-    return 1

@@ -29,6 +29,30 @@ def limited(path: Path, faults: Iterator[Fault], count: int) -> list[Fault]:
     return [*itertools.islice(faults, MAX_TOLD), *more]
 
 
+class Marker:
+    """Base of what stands in an Annotated type and knows more of its values than the type says.
+
+    `check` may change a value, such as a path to a full one, and tells its faults; `describe` says what is wanted, "" where
+    the type does; `json_schema` stands for the type's own, with the `definitions` that it refers to.
+    """
+
+    def check(self, value: Any, path: Path) -> tuple[Any, list[Fault]]:
+        """Return the value as it is meant, and its faults."""
+        return value, []
+
+    def describe(self) -> str:
+        """Say what is wanted."""
+        return ""
+
+    def json_schema(self) -> dict[str, Any] | None:
+        """Return the schema of values; None for that of the type."""
+        return None
+
+    def definitions(self) -> dict[str, dict[str, Any]]:
+        """Return the schemas that `json_schema` refers to."""
+        return {}
+
+
 class DlxError(Exception):
     """A failure that is told in one message; `code` is the exit code."""
 

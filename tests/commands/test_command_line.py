@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.test_cli import IRIS
 
-from dlx import cli
+from dlx.commands import terminal
 
 EVIL = "\x1b]0;owned\x07\u202e"
 ESCAPED = r"\x1b]0;owned\x07\u202e"
@@ -156,7 +156,7 @@ def test_data_for_machines_come_out_byte_for_byte(monkeypatch):
 def test_what_components_say_is_escaped(capsys, monkeypatch):
     log = logging.getLogger("dlx")
     monkeypatch.setattr(log, "handlers", [])
-    cli._prepare(None)
+    terminal.prepare(None)
     log.warning("%s is strange", EVIL)
     assert capsys.readouterr().err == f"{ESCAPED} is strange\n"
 

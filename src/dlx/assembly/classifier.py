@@ -61,7 +61,7 @@ class ReferenceClassifier:
         content.update(images.cpu().numpy().tobytes())
         key = content.digest()
         if key not in self.kept:
-            answers = [self._pass(chunk) for chunk in images.split(CHUNK)]
+            answers = [self._pass(chunk) for chunk in torch.split(images, CHUNK)]
             self.kept[key] = Answer(*(torch.cat(parts) for parts in zip(*answers, strict=True)))
         self.kept.move_to_end(key)
         while len(self.kept) > 1 and sum(part.nbytes for answer in self.kept.values() for part in answer) > KEPT:

@@ -68,7 +68,7 @@ def alike(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(alike, one, other))
     if isinstance(one, float) and isinstance(other, (int, float)):
         return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
-    return one == other
+    return bool(one == other)
 
 
 def _short(value: Any) -> str:

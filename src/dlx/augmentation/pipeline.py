@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -25,6 +25,14 @@ AUGMENTATIONS = Notation(augmentations, FOREIGN)
 AugmentationList = Annotated[list, ListOf(AUGMENTATIONS)]
 
 
+@runtime_checkable
+class Mixing(Protocol):
+    """An augmentation that mixes the samples of a batch, and their classes."""
+
+    def mix(self, images: Tensor, target: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Mix standardised images `(B, C, H, W)` and shares of the classes `(B, num_classes)`."""
+
+
 class Pipeline:
     """Augmentations in order: those that change pixels, then those that mix samples.
 
@@ -37,7 +45,7 @@ class Pipeline:
         self.num_classes = facts.get("num_classes", 0)
         for i, item in enumerate(items):
             built = _build(item, facts, ("augment", i))
-            mixing = hasattr(built, "mix")
+            mixing = isinstance(built, Mixing)
             if self.mixes and not mixing:
                 raise Misfit("changes single images: it stands before mixup and cutmix", ("augment", i))
             (self.mixes if mixing else self.changes).append(built)

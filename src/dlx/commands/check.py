@@ -119,10 +119,12 @@ def _checkpoint(built: Any, trainer: Any) -> int:
 
 
 def _memory(built: Any, trainer: Any, rows: list[tuple[str, str, str, int, int]]) -> int:
+    import torch
+
     weights = sum(p.nbytes for p in built.task.model.parameters())
     gradients = sum(p.nbytes for p in built.task.model.parameters() if p.requires_grad)
     states = [v for o in trainer.optimizers.values() for s in o.state.values() for v in s.values()]
-    return weights + gradients + sum(getattr(v, "nbytes", 0) for v in states) + 2 * sum(row[4] for row in rows)
+    return weights + gradients + sum(v.nbytes for v in states if isinstance(v, torch.Tensor)) + 2 * sum(row[4] for row in rows)
 
 
 def _bytes(count: float) -> str:

@@ -110,9 +110,8 @@ def settings(wanted: Signature) -> Schema:
 
 def _type(annotation: Any) -> Schema:
     for marker in markers(annotation):
-        if hasattr(marker, "json_schema"):
-            definitions = marker.definitions() if hasattr(marker, "definitions") else {}
-            return {**marker.json_schema(), "$defs": definitions}
+        if (own := marker.json_schema()) is not None:
+            return {**own, "$defs": marker.definitions()}
     return adapter(annotation).json_schema()
 
 

@@ -78,7 +78,7 @@ class Session:
             run.write_status("running", step=trainer.step)
             yield
         except (Interrupted, KeyboardInterrupt) as error:
-            self.conclude("interrupted", signal.Signals(getattr(error, "signal", signal.SIGINT)).name)
+            self.conclude("interrupted", signal.Signals(error.signal if isinstance(error, Interrupted) else signal.SIGINT).name)
             self.journal.message(f"interrupted at step {trainer.step}; go on with: dlx train {quoted(run.path)} --resume")
             raise
         except BaseException as error:

@@ -131,7 +131,7 @@ def _within(path: Path, roots: set[Path]) -> bool:
 
 def override(spec: Spec, text: str) -> None:
     """Apply `a.b=1`, `a.list[0]=1`, `+new=1` or `~key`, with values typed as YAML."""
-    place = f"{getattr(text, 'typed', '') or 'override ' + shown(text)}:"
+    place = f"{text.typed if isinstance(text, Typed) else 'override ' + shown(text)}:"
     match = re.fullmatch(r"(?P<sign>[+~]?)(?P<key>[^\W\d][^=\s]*)(?P<assign>=(?P<value>.*))?", text, re.DOTALL)
     if not match or (match["sign"] == "~") == bool(match["assign"]):
         raise SpecError(f"{place} write key=value, +new=value or ~key")

@@ -54,7 +54,7 @@ class Spec:
         return "\n".join(f"{place:<{width}} {text}".strip() for place, text in sorted(lines, key=lambda l: _order(l[0])))
 
 
-def _order(place: str) -> tuple:
+def _order(place: str) -> tuple[str, int, int]:
     match = re.fullmatch(r"(.*):(\d+):(\d+)", place)
     return (match[1], int(match[2]), int(match[3])) if match else (place, 0, 0)
 

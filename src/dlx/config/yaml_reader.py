@@ -32,7 +32,7 @@ class YamlError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -40,7 +40,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Read one value, within the limits: counted here, so that a text beyond them is not read to its end."""
-        mark = self.peek_event().start_mark
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        mark = event.start_mark
         is_key = index is None and isinstance(parent, yaml.MappingNode)
         self.composed, self.depth = self.composed + (not is_key), self.depth + 1
         if self.composed > MAX_NODES:

@@ -60,7 +60,7 @@ class Stepper:
                 raise DlxError(f"batches of one step yield losses of different parts: '{part}' and '{loss.part}'")
             self.record(loss, group, totals)
             # Of one batch the mean is taken as it is; of several, each weighs by its items and the sum is divided once.
-            value = loss.value if len(streams) == 1 else loss.value * loss.weight
+            value: Any = loss.value if len(streams) == 1 else loss.value * loss.weight
             value.backward(inputs=parameters if part else None)
             weight += float(loss.weight)
         if ended not in (0, len(streams)):

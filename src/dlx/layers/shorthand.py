@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import PositiveInt
 
-from dlx.errors import Fault, Path
+from dlx.errors import Fault, Marker, Path
 from dlx.registry import layers
 from dlx.registry.shorthand import ListOf, Notation, OneOf, Written
 
@@ -37,7 +37,7 @@ class OneLayer(OneOf):
         super().__init__(LAYERS, among)
 
 
-class FactOrNumber:
+class FactOrNumber(Marker):
     """Marks a size: a number, or the name of a fact that is one."""
 
     def check(self, value: Any, path: Path) -> tuple[Any, list[Fault]]:

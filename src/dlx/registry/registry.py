@@ -48,7 +48,9 @@ class Registry:
 
         return add
 
-    def adopt(self, name: str, constructor: Callable, facts: Iterable[str] | None = None, hidden: Iterable[str] = ()) -> None:
+    def adopt(
+        self, name: str, constructor: Callable[..., Any], facts: Iterable[str] | None = None, hidden: Iterable[str] = ()
+    ) -> None:
         """Enter a constructor; one written elsewhere says which of its parameters are facts."""
         if name in self.entries:
             raise ValueError(f"{self.kind} '{name}' is already registered")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlx.errors import MAX_TOLD, Fault, Path, unknown, with_article
+from dlx.errors import MAX_TOLD, Fault, Marker, Path, unknown, with_article
 from dlx.registry import Registry
 from dlx.registry.signatures import REQUIRED, Parameter, adapter, check, markers
 
@@ -94,7 +94,7 @@ class Notation:
         return {"anyOf": [{"enum": bare}, long]}
 
 
-class ListOf:
+class ListOf(Marker):
     """Marks a choice that is a list of a registry's components."""
 
     def __init__(self, notation: Notation) -> None:
@@ -121,7 +121,7 @@ class ListOf:
         return self.notation.definitions()
 
 
-class OneOf:
+class OneOf(Marker):
     """Marks a choice that is a single component, one of those named."""
 
     def __init__(self, notation: Notation, among: tuple[str, ...]) -> None:
@@ -163,6 +163,6 @@ def _settings_schema(wanted: Mapping[str, Parameter]) -> dict[str, Any]:
 
 
 def _choice_schema(parameter: Parameter) -> dict[str, Any]:
-    hooked = [m.json_schema() for m in markers(parameter.annotation) if hasattr(m, "json_schema")]
-    schema = hooked[0] if hooked else adapter(parameter.annotation).json_schema()
+    hooked = filter(None, (marker.json_schema() for marker in markers(parameter.annotation)))
+    schema = next(hooked, None) or adapter(parameter.annotation).json_schema()
     return schema if parameter.default is REQUIRED else {**schema, "default": parameter.default}

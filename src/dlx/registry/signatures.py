@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import Annotated, Any
 
-from dlx.errors import Fault, Path, UsageError, limited, meant, nearest, shown, unknown
+from dlx.errors import Fault, Marker, Path, UsageError, limited, meant, nearest, shown, unknown
 from dlx.registry.types import FactGroup, Group, OptionGroup
 
 REQUIRED = inspect.Parameter.empty
@@ -46,7 +46,7 @@ class Signature:
         return {**flat, **grouped}
 
 
-def signature(constructor: Callable, facts: Iterable[str] | None = None, hidden: Iterable[str] = ()) -> Signature:
+def signature(constructor: Callable[..., Any], facts: Iterable[str] | None = None, hidden: Iterable[str] = ()) -> Signature:
     """Read a constructor's signature; `facts` names those of a foreign constructor without a star."""
     function = constructor.__init__ if inspect.isclass(constructor) else constructor
     hints = typing.get_type_hints(function, include_extras=True)
@@ -122,10 +122,10 @@ def adapter(annotation: Any) -> Any:
         return TypeAdapter(annotation)
 
 
-def markers(annotation: Any) -> list[Any]:
-    """Find the objects with a `check` of their own in an Annotated type, within unions too."""
+def markers(annotation: Any) -> list[Marker]:
+    """Find the markers in an Annotated type, within unions too."""
     if typing.get_origin(annotation) is Annotated:
-        return [m for m in annotation.__metadata__ if hasattr(m, "check")]
+        return [m for m in annotation.__metadata__ if isinstance(m, Marker)]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return [m for a in typing.get_args(annotation) for m in markers(a)]
     return []
@@ -223,7 +223,7 @@ def _message(annotation: Any, errors: list[Any], value: Any, steps: Path) -> str
         return unknown("key", str(steps[-1]), _keys(adapter(annotation).json_schema(), value, steps[:-1]))
     for step in steps:
         value = value[step]
-    described = any(hasattr(marker, "describe") for marker in markers(annotation))
+    described = any(marker.describe() for marker in markers(annotation))
     wishes = [describe(annotation)] if described and not steps else [_wish(error) for error in errors]
     if "null" in wishes:  # `null` is said last, as in "a number or null"
         wishes = [w for w in wishes if w != "null"] + ["null"]
@@ -267,8 +267,8 @@ def describe(annotation: Any) -> str:
         return "null"
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        hooked = [m.describe() for m in annotation.__metadata__ if hasattr(m, "describe")]
-        return hooked[0] if hooked else describe(arguments[0]) + _bounds(annotation.__metadata__)
+        own = next((marker.describe() for marker in markers(annotation)), "")
+        return own or describe(arguments[0]) + _bounds(annotation.__metadata__)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(dict.fromkeys(describe(a) for a in arguments))
     if origin is typing.Literal:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Annotated
 
-from dlx.errors import Fault, Path
+from dlx.errors import Fault, Marker, Path
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class OptionGroup(Group):
     """Base of groups of settings that many components share: `def __init__(self, seed: int, *, batching: Batching)`."""
 
 
-class Request:
+class Request(Marker):
     """Marks a choice by which a config asks something of the machine: `asks_to` says what."""
 
     asks_to = ""

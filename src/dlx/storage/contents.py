@@ -106,7 +106,8 @@ def read(folder: Path) -> dict[str, bytes]:
 
 def state(folder: Path) -> dict[str, Any]:
     """Read where training stood when a checkpoint was saved; raises CheckpointError."""
-    return _checked(folder, "state.json", manifest.read_one(folder, "state.json"), State)
+    found: dict[str, Any] = _checked(folder, "state.json", manifest.read_one(folder, "state.json"), State)
+    return found
 
 
 def refuse_unresumable(folder: Path) -> str | None:
@@ -117,7 +118,7 @@ def refuse_unresumable(folder: Path) -> str | None:
 
 
 def _facts(folder: Path, content: bytes) -> Mapping[str, Any]:
-    facts = _checked(folder, "facts.json", content, Facts)
+    facts: Mapping[str, Any] = _checked(folder, "facts.json", content, Facts)
     for listed, count in COUNTED.items():
         if facts.get(listed) is not None and facts.get(count) not in (None, len(facts[listed])):
             raise _error(folder, "facts.json", f"{listed} has {len(facts[listed])} values, but {count} is {facts[count]}")

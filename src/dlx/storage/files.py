@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 
-def write(path: str | os.PathLike, content: bytes, mode: int = 0o666) -> None:
+def write(path: str | os.PathLike[str], content: bytes, mode: int = 0o666) -> None:
     """Give a file new content at once: readers see the old or the new one.
 
     A link by that name is replaced, never followed. The permissions are `mode` under the process's umask. Raises OSError.
@@ -26,7 +26,7 @@ def write(path: str | os.PathLike, content: bytes, mode: int = 0o666) -> None:
         raise
 
 
-def create(path: str | os.PathLike, content: bytes, mode: int = 0o666) -> None:
+def create(path: str | os.PathLike[str], content: bytes, mode: int = 0o666) -> None:
     """Write a file that must not be there yet, not even as a link; raises FileExistsError."""
     partial, file = _partial(Path(path), mode)
     try:
@@ -42,12 +42,12 @@ def create(path: str | os.PathLike, content: bytes, mode: int = 0o666) -> None:
         partial.unlink(missing_ok=True)
 
 
-def append(path: str | os.PathLike, buffering: int = -1, mode: int = 0o666) -> IO[bytes]:
+def append(path: str | os.PathLike[str], buffering: int = -1, mode: int = 0o666) -> IO[bytes]:
     """Open a file to add to its end; it is made where it is not there. Raises OSError where it is a link or no file."""
     return _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode, "ab", buffering)
 
 
-def read(path: str | os.PathLike, most: int) -> bytes:
+def read(path: str | os.PathLike[str], most: int) -> bytes:
     """Read a whole file of at most `most` bytes; raises OSError where it is larger or no regular file.
 
     Neither a pipe nor a device is ever waited for.
@@ -64,24 +64,24 @@ def read(path: str | os.PathLike, most: int) -> bytes:
     return content
 
 
-def opened(path: str | os.PathLike) -> IO[bytes]:
+def opened(path: str | os.PathLike[str]) -> IO[bytes]:
     """Open a regular file for reading; raises OSError where it is none, without waiting."""
     return _opened(path, os.O_RDONLY, 0o666, "rb", follow=True)
 
 
-def too_large(path: str | os.PathLike, most: int) -> OSError:
+def too_large(path: str | os.PathLike[str], most: int) -> OSError:
     """Make the error that tells a file larger than is read."""
     return OSError(errno.EFBIG, f"is larger than {most:,} bytes, the most that is read", os.fspath(path))
 
 
-def save_picture(picture: Any, path: str | os.PathLike, *, replace: bool = True) -> None:
+def save_picture(picture: Any, path: str | os.PathLike[str], *, replace: bool = True) -> None:
     """Save what has a `savefig`, as `write` does, or as `create` does where nothing may be replaced."""
     content = io.BytesIO()
     picture.savefig(content)
     (write if replace else create)(path, content.getvalue())
 
 
-def make_folder(path: str | os.PathLike) -> None:
+def make_folder(path: str | os.PathLike[str]) -> None:
     """Make a folder inside one that is there already; raises OSError where a link or a file has its name."""
     try:
         os.mkdir(path)
@@ -96,7 +96,7 @@ def _partial(path: Path, mode: int) -> tuple[Path, IO[bytes]]:
 
 
 def _opened(
-    path: str | os.PathLike, flags: int, mode: int, how: str, buffering: int = -1, *, follow: bool = False
+    path: str | os.PathLike[str], flags: int, mode: int, how: str, buffering: int = -1, *, follow: bool = False
 ) -> IO[bytes]:
     nowait = getattr(os, "O_NONBLOCK", 0)
     flags |= getattr(os, "O_CLOEXEC", 0) | nowait | (0 if follow else getattr(os, "O_NOFOLLOW", 0)) | getattr(os, "O_BINARY", 0)

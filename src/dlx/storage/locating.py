@@ -85,7 +85,7 @@ def _of_step(folder: Path, step: int) -> Path | None:
 
 def _step(copy: Path) -> int | None:
     with suppress(CheckpointError):
-        return contents.state(copy)["step"]
+        return int(contents.state(copy)["step"])
     return None
 
 

@@ -131,7 +131,8 @@ def _entries(content: bytes) -> dict[str, Any]:
         raise _Damage(f"{MANIFEST} is damaged")
     if version != VERSION:
         raise _Damage(f"format version {shown(version)}; this dlx reads version {VERSION}")
-    return entries
+    found: dict[str, Any] = entries
+    return found
 
 
 def _is_entry(entry: Any) -> bool:

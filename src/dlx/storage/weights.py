@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlx.errors import Fault, Misfit, Path, meant, nearest
+from dlx.errors import Fault, Marker, Misfit, Path, meant, nearest
 from dlx.storage import failures
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
@@ -46,7 +46,7 @@ def are_withheld() -> bool:
     return _withheld.get()
 
 
-class Choice:
+class Choice(Marker):
     """Marks a choice of weights: `none`, `imagenet`, a name of torchvision's such as IMAGENET1K_V2, or a file."""
 
     def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:

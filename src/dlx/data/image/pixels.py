@@ -26,13 +26,14 @@ class StoredImages:
     def __init__(self, file: str, shape: tuple[int, ...], rows: np.ndarray) -> None:
         self.file, self.shape, self.rows = file, (len(rows), *shape[1:]), rows
         self.size = int(np.prod(shape[1:]))
+        self.descriptor = -1  # until the file is open
         self.descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __del__(self) -> None:
-        if hasattr(self, "descriptor"):
+        if self.descriptor >= 0:
             os.close(self.descriptor)
 
     @property

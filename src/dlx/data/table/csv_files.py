@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from dlx.errors import Fault as ConfigFault
-from dlx.errors import Path, UsageError
+from dlx.errors import Marker, Path, UsageError
 from dlx.processors.csv.cells import Cells, read_cells
 from dlx.processors.csv.header import finds_header, sample, separator_hint
 from dlx.processors.rows import Fault, Row, check
@@ -30,7 +30,7 @@ class _FileOrFraction(ExistingPath):
         return "a file or a fraction"
 
 
-class _Delimiter:
+class _Delimiter(Marker):
     def check(self, value: str, path: Path) -> tuple[str, list[ConfigFault]]:
         told = f"wants a character that parts cells, not {value!r}"
         return value, [ConfigFault(path, told)] if value in '"\r\n\0' else []

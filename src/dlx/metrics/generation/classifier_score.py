@@ -109,8 +109,8 @@ class Said:
 
     def merge(self, other: Said) -> None:
         """Take in what was said of another set."""
-        for name in ("given", "asked", "right", "probability", "certainty"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.given, self.asked, self.right = self.given + other.given, self.asked + other.asked, self.right + other.right
+        self.probability, self.certainty = self.probability + other.probability, self.certainty + other.certainty
 
     def score(self) -> float:
         """Compute exp of the mean of KL(p(y|x) || p(y)) = sum p(y|x) log p(y|x) - sum p(y) log p(y)."""

@@ -130,7 +130,7 @@ def _network(name: str, data: Data, published: WeightsEnum) -> nn.Module:
 def _with_head(parts: Parts, head: Head, num_classes: int, shape: list[int], published: WeightsEnum) -> Parts:
     maps = _output_shape(parts.backbone, shape, published)
     if head.include_top:
-        if given := [key for key in ("hidden", "dropout") if getattr(head, key)]:
+        if given := [key for key, value in (("hidden", head.hidden), ("dropout", head.dropout)) if value]:
             raise Misfit("has no effect with include_top: true", (given[0],))
         if head.pooling != "average":
             raise Misfit("has no effect with include_top: true", ("pooling",))

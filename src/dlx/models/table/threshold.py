@@ -46,7 +46,7 @@ class McCullochPitts(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         fired = input
         for index in range(self.num_layers):
-            weights, thresholds = getattr(self, f"weights_{index}"), getattr(self, f"thresholds_{index}")
+            weights, thresholds = self.get_buffer(f"weights_{index}"), self.get_buffer(f"thresholds_{index}")
             fired = (fired @ weights.T >= thresholds).to(input.dtype)
         return fired - 0.5
 

@@ -46,7 +46,7 @@ class GAN(Generation):
         r1_every: PositiveInt = 1,
         label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
-        if missing := [part for part in self.parts if not isinstance(getattr(model, part, None), nn.Module)]:
+        if missing := [part for part in self.parts if part not in dict(model.named_children())]:
             raise Misfit(f"wants a model with a generator and a discriminator, such as dcgan; this one has no {missing[0]}")
         if label_smoothing and loss not in ("non_saturating", "least_squares"):
             raise Misfit(f"the loss {loss} has no target to smooth", ("label_smoothing",))

@@ -42,7 +42,7 @@ class VAE(Generation):
         reconstruction: Literal["bernoulli", "gaussian"] = "bernoulli",
         sigma: PositiveFloat | None = None,
     ) -> None:
-        if missing := [part for part in PARTS if not isinstance(getattr(model, part, None), nn.Module)]:
+        if missing := [part for part in PARTS if part not in dict(model.named_children())]:
             raise Misfit(f"wants a model with an encoder and a decoder, such as conv_vae; this one has no {missing[0]}")
         if sigma is not None and reconstruction == "bernoulli":
             raise Misfit("is the deviation of a gaussian; a bernoulli has none", ("sigma",))
