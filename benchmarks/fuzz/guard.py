@@ -15,9 +15,9 @@ from typing import Any
 
 from dlx.config.yaml_reader import YamlError
 from dlx.errors import DlxError
-from dlx.processors.image.decoding import BadImage
+from dlx.processors.image.decoding import BadImageError
 
-TOLD = (DlxError, YamlError, BadImage)
+TOLD = (DlxError, YamlError, BadImageError)
 LONGEST = 20_000  # characters that one message may have
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGING = {

@@ -15,7 +15,7 @@ from dlx import __version__
 from dlx.commands.rows import Rows
 from dlx.commands.terminal import give, last_resort, prepare, say
 from dlx.config.spec import Typed
-from dlx.errors import DlxError, Interrupted, UsageError, brief, one_line, printable
+from dlx.errors import DlxError, InterruptedBySignalError, UsageError, brief, one_line, printable
 
 app = typer.Typer(
     add_completion=True,
@@ -267,7 +267,7 @@ def main() -> None:
         error.message = printable(error.message)
         error.show()
         code = error.exit_code
-    except Interrupted as error:
+    except InterruptedBySignalError as error:
         code = 128 + error.signal
     except (KeyboardInterrupt, typer.Abort):
         code = 130

@@ -73,7 +73,7 @@ class ConfigError(UsageError):
         super().__init__("\n".join(f"{dotted(f.path)}: {f.message}" for f in self.faults))
 
 
-class Misfit(UsageError):
+class ComponentError(UsageError):
     """A component cannot work with what it was given; `path` is relative to the component's section."""
 
     def __init__(self, message: str, path: Path = ()) -> None:
@@ -81,7 +81,7 @@ class Misfit(UsageError):
         super().__init__(message)
 
 
-class Interrupted(Exception):
+class InterruptedBySignalError(Exception):
     """Training was asked to stop by a signal; a checkpoint is saved."""
 
     def __init__(self, signal: int) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from dlx.assembly import classifier as trained
 from dlx.cli import app
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 CONFIG = """\
 task: classification
@@ -119,11 +119,11 @@ def test_another_checkpoint_in_its_place_is_seen(folder, tmp_path):
     shutil.move(tmp_path / "runs" / "spots", tmp_path / "a")
     first = trained.load(str(tmp_path / "a"))
     shutil.rmtree(tmp_path / "a")
-    with pytest.raises(Misfit, match="no run or checkpoint is there"):
+    with pytest.raises(ComponentError, match="no run or checkpoint is there"):
         trained.load(str(tmp_path / "a"))
     shutil.move(tmp_path / "runs" / "table", tmp_path / "a")
     assert first.name == "simple_cnn"
-    with pytest.raises(Misfit, match="was not trained on images; give a classifier of images"):
+    with pytest.raises(ComponentError, match="was not trained on images; give a classifier of images"):
         trained.load(str(tmp_path / "a"))
 
 
@@ -131,7 +131,7 @@ def test_a_damaged_checkpoint_is_refused(folder, tmp_path):
     shutil.copytree(folder / "runs" / "spots", tmp_path / "damaged", symlinks=True)
     for file in (tmp_path / "damaged" / "checkpoints").glob("step-*/model.safetensors"):
         file.write_bytes(file.read_bytes()[:-1] + b"x")
-    with pytest.raises(Misfit, match=r"model.safetensors"):
+    with pytest.raises(ComponentError, match=r"model.safetensors"):
         trained.load(str(tmp_path / "damaged"))
 
 
@@ -140,7 +140,7 @@ def test_a_task_that_does_not_classify_is_refused(folder, monkeypatch):
 
     trained._load.cache_clear()
     monkeypatch.setattr(Classification, "predicts", frozenset({"image"}))
-    with pytest.raises(Misfit, match="its task 'classification' does not classify"):
+    with pytest.raises(ComponentError, match="its task 'classification' does not classify"):
         trained.load(str(folder / "runs" / "spots"))
 
 
@@ -148,5 +148,5 @@ def test_a_task_that_does_not_classify_is_refused(folder, monkeypatch):
     "given", [images(2, 2, 8, 8), images(2, 8, 8), images(2, 3, 8, 8).float(), images(0, 3, 8, 8)], ids=lambda g: str(g.shape)
 )
 def test_what_is_no_image_is_refused(classifier, given):
-    with pytest.raises(Misfit, match=r"the classifier 'simple_cnn' wants images: uint8 \(B, 1 or 3, H, W\), not "):
+    with pytest.raises(ComponentError, match=r"the classifier 'simple_cnn' wants images: uint8 \(B, 1 or 3, H, W\), not "):
         classifier.logits(given)

@@ -7,7 +7,7 @@ from dlx.augmentation import pixels
 from dlx.augmentation.cropping import RandomCrop, RandomResizedCrop
 from dlx.augmentation.pipeline import AugmentationList, Pipeline
 from dlx.augmentation.policies import _matrices
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import augmentations
 from dlx.registry.signatures import check_value
 
@@ -227,7 +227,7 @@ def test_erasing_fills_with_the_mean_in_about_its_share_of_samples():
     ],
 )
 def test_what_does_not_fit_is_told_at_its_place(items, path, message):
-    with pytest.raises(Misfit, match=message) as caught:
+    with pytest.raises(ComponentError, match=message) as caught:
         Pipeline(items, facts())
     assert caught.value.path == path
 

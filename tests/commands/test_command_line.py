@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.test_cli import IRIS
 
+from dlx import cli
 from dlx.commands import terminal
 
 EVIL = "\x1b]0;owned\x07\u202e"

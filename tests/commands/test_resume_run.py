@@ -14,9 +14,9 @@ from tests.helpers.training import IRIS
 
 from dlx.commands.evaluate import evaluate
 from dlx.commands.train import train
-from dlx.engine.step import NonFinite
+from dlx.engine.step import NonFiniteError
 from dlx.engine.trainer import Trainer
-from dlx.errors import DlxError, Interrupted, UsageError
+from dlx.errors import DlxError, InterruptedBySignalError, UsageError
 from dlx.storage import checkpoint
 from dlx.storage.checkpoint import CheckpointError
 from dlx.storage.run import Run
@@ -75,7 +75,7 @@ def test_a_run_stopped_by_a_signal_is_saved_and_ends_the_same(config, monkeypatc
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
         at_step(patch, step, lambda: os.kill(os.getpid(), number))
-        with pytest.raises(Interrupted) as caught:
+        with pytest.raises(InterruptedBySignalError) as caught:
             go(config, "stopped")
     run = config.parent / "runs" / "stopped"
     assert caught.value.signal == number
@@ -259,7 +259,7 @@ def test_damaged_checkpoints_alone_are_an_error(config):
 
 
 def test_a_failed_run_keeps_its_last_healthy_checkpoint_and_says_why(config):
-    with pytest.raises(NonFinite, match=r"^step \d+: the ") as caught:
+    with pytest.raises(NonFiniteError, match=r"^step \d+: the ") as caught:
         go(
             config,
             "run",
@@ -272,7 +272,7 @@ def test_a_failed_run_keeps_its_last_healthy_checkpoint_and_says_why(config):
     run = config.parent / "runs" / "run"
     stated = json.loads((run / "status.json").read_text())
     assert (stated["state"], caught.value.code) == ("failed", 1)
-    assert stated["reason"] == f"NonFinite: {caught.value}"
+    assert stated["reason"] == f"NonFiniteError: {caught.value}"
     from dlx.storage import snapshot
 
     tensors = snapshot.unpack_tensors(checkpoint.read(run / "checkpoints" / "last")["model.safetensors"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import dlx.data.in_memory as memory_module
 from dlx.data.in_memory import InMemorySource
 from dlx.data.order import generator, permutation
-from dlx.errors import Misfit, UsageError
+from dlx.errors import ComponentError, UsageError
 
 
 def source(size=10, batch_size=3, seed=0, **choices):
@@ -45,7 +45,7 @@ def test_permutation_is_the_same_for_ever():
 @given(st.integers(1, 40), st.integers(1, 45), st.booleans())
 def test_an_epoch_has_every_sample_once(size, batch_size, drop_last):
     if drop_last and batch_size > size:
-        with pytest.raises(Misfit, match=f"the training split has {size} samples, less than a batch"):
+        with pytest.raises(ComponentError, match=f"the training split has {size} samples, less than a batch"):
             source(size, batch_size, drop_last=True)
         return
     data = source(size, batch_size, drop_last=drop_last)
@@ -135,7 +135,7 @@ def test_an_unknown_or_empty_split_names_those_there_are():
 
 
 def test_no_training_samples_is_a_misfit():
-    with pytest.raises(Misfit, match="the training split has 0 samples"):
+    with pytest.raises(ComponentError, match="the training split has 0 samples"):
         InMemorySource(0, {"train": {"input": torch.ones(0, 1)}}, {}, batch_size=1)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlx.data.splits import draw
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 
 @given(st.integers(10, 200), st.sampled_from([0.0, 0.1, 0.25]), st.sampled_from([0.0, 0.2, 0.5]), st.integers(0, 100))
@@ -46,6 +46,6 @@ def test_a_fraction_of_the_whole_is_counted_exactly():
     ],
 )
 def test_too_few_rows_are_a_misfit(size, val, test, labels, path, message):
-    with pytest.raises(Misfit, match=message) as caught:
+    with pytest.raises(ComponentError, match=message) as caught:
         draw(size, val, test, 0, labels, unit="flower", remedy="plant more")
     assert caught.value.path == path

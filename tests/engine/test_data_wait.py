@@ -72,7 +72,7 @@ def test_training_that_is_soon_over_is_not_advised(clock):
 
 
 def test_every_line_has_the_share_and_a_slow_source_is_told_once(monkeypatch, clock):
-    monkeypatch.setattr(data_wait, "SECONDS", 0.0)
+    monkeypatch.setattr(data_wait, "SHORTEST_SECONDS", 0.0)
     kept = Kept(IRIS, "trainer.log_every=2")
     train, losses = kept.trainer.source.train, kept.trainer.task.losses
 

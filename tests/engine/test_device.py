@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dlx.engine.device import Device, available, choose
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 
 def test_the_cpu_is_always_there_and_auto_takes_the_best():
@@ -16,7 +16,7 @@ def test_the_cpu_is_always_there_and_auto_takes_the_best():
 
 @pytest.mark.parametrize("name", ["gqu", "cpu0", "cuda:x", ""])
 def test_a_name_that_is_none_is_told(name):
-    with pytest.raises(Misfit, match=f"'{name}' is no device; there is auto, .*cpu") as caught:
+    with pytest.raises(ComponentError, match=f"'{name}' is no device; there is auto, .*cpu") as caught:
         choose(name)
     assert caught.value.path == ("name",)
 
@@ -25,7 +25,7 @@ def test_a_name_that_is_none_is_told(name):
 def test_a_device_that_is_not_here_is_told(name):
     if name.partition(":")[0] in available():
         pytest.skip("it is here")
-    with pytest.raises(Misfit, match=f"'{name}' is not available here; there is "):
+    with pytest.raises(ComponentError, match=f"'{name}' is not available here; there is "):
         choose(name)
 
 

@@ -15,7 +15,7 @@ from dlx.engine.evaluator import evaluate
 from dlx.engine.options import TrainerOptions
 from dlx.engine.saver import pack, unpack
 from dlx.engine.trainer import Trainer
-from dlx.errors import Interrupted
+from dlx.errors import InterruptedBySignalError
 
 
 class Wishing(Task):
@@ -115,7 +115,7 @@ def test_a_source_prepares_before_its_first_batch_and_its_numbers_are_in_the_log
 def test_signals_are_seen_between_the_pieces_of_a_preparation():
     source = Room(warm=100)
     keeper = Keeper(lambda: signal.SIGTERM if source.seen == 7 else None)
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedBySignalError):
         trainer(source).fit(Lines(), keeper)
     assert source.seen == 7
     assert json.loads(keeper.states[-1]["state.json"])["source"] == {"seen": 0}  # all of it comes again
@@ -126,7 +126,7 @@ def test_tensors_of_a_source_lie_beside_its_state_and_resuming_with_them_is_exac
     whole.fit(Lines(), keeper)
     cut, at = trainer(Room()), Keeper()
     at.stop_signal = lambda: signal.SIGINT if cut.step == 3 else None
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedBySignalError):
         cut.fit(Lines(), at)
     files = at.states[-1]
     assert "source.safetensors" in files

@@ -3,7 +3,7 @@
 import pytest
 from tests.helpers.training import IRIS, Kept, differing
 
-from dlx.errors import Interrupted
+from dlx.errors import InterruptedBySignalError
 
 
 def waiting(kept, step, word, number):
@@ -20,7 +20,7 @@ def waiting(kept, step, word, number):
             yield batch
 
     setattr(source, word, delayed)
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedBySignalError):
         kept.fit()
     return kept
 

@@ -13,7 +13,7 @@ from dlx.config import spec
 from dlx.config.values import SpecError
 from dlx.core import Loss, Metric
 from dlx.engine.rehearsal import trying, untrainable
-from dlx.errors import DlxError, Misfit
+from dlx.errors import ComponentError, DlxError
 
 GAN = """
 task: gan
@@ -42,7 +42,7 @@ epochs: 1
 )
 def test_a_batch_of_one_under_batch_norm_is_refused_before_the_first_step(overrides, message):
     kept = Kept(IRIS, *overrides)
-    with pytest.raises(Misfit, match=message) as caught:
+    with pytest.raises(ComponentError, match=message) as caught:
         kept.fit()
     assert caught.value.path == ("data", "batch_size")
     assert kept.trainer.step == 0
@@ -73,7 +73,7 @@ def test_it_is_told_where_the_config_says_so(tmp_path):
 
 def test_every_loss_of_a_task_with_parts_is_tried():
     kept = Kept(GAN, "data.batch_size=" + str(Kept(GAN).built.source.size - 1))
-    with pytest.raises(Misfit, match="the last batch of an epoch has 1 sample"):
+    with pytest.raises(ComponentError, match="the last batch of an epoch has 1 sample"):
         kept.trainer.rehearse()
 
 
@@ -81,7 +81,7 @@ def test_a_loss_that_is_finite_for_more_samples_only_is_told():
     kept = Kept(IRIS, "data.batch_size=89", "~model.layers[1]")
     healthy = kept.built.task.forward
     kept.built.task.forward = lambda batch: Loss(healthy(batch).value / (len(batch["target"]) > 1))
-    with pytest.raises(Misfit, match="1 sample, too few for this model to train on \\(its loss is inf\\)"):
+    with pytest.raises(ComponentError, match="1 sample, too few for this model to train on \\(its loss is inf\\)"):
         kept.trainer.rehearse()
 
 
@@ -107,7 +107,7 @@ def test_a_backbone_that_thaws_later_is_tried_as_it_will_be():
         model.train(model.training)
 
     object.__setattr__(model, "enter_epoch", enter_epoch)
-    with pytest.raises(Misfit, match="1 sample"):
+    with pytest.raises(ComponentError, match="1 sample"):
         kept.trainer.rehearse()
     assert epochs == [2]
 
@@ -168,7 +168,7 @@ def named():
 )
 def test_two_numbers_of_one_name_are_refused_before_the_first_step(metrics, place, message):
     kept = Kept(IRIS, f"+metrics={metrics}")
-    with pytest.raises(Misfit, match=message) as caught:
+    with pytest.raises(ComponentError, match=message) as caught:
         kept.fit()
     assert caught.value.path == ("metrics", place)
     assert kept.trainer.step == 0
@@ -228,7 +228,7 @@ def test_a_number_that_the_targets_leave_undefined_is_refused_with_the_reason():
     kept = Kept(IRIS, ONE_CLASS, "+trainer.monitor=roc_auc")
     only(kept, "val", [1])
     with pytest.raises(
-        Misfit, match=r"'roc_auc', .* not defined on the validation split: all samples are of one class, 'vers"
+        ComponentError, match=r"'roc_auc', .* not defined on the validation split: all samples are of one class, 'vers"
     ) as told:
         kept.fit()
     assert told.value.path == ("metrics", 1)

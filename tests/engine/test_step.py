@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from dlx.core import Loss, Task
 from dlx.engine.device import Device
-from dlx.engine.step import NonFinite, Stepper
+from dlx.engine.step import NonFiniteError, Stepper
 from dlx.errors import DlxError
 from dlx.tasks.classification import Classification
 
@@ -253,7 +253,7 @@ def test_nothing_that_is_not_finite_is_applied(kind, said, sizes):
     task = Poisoned(Net(network()), 3)
     task.kind = kind
     before = [p.detach().clone() for p in task.parameters()]
-    with pytest.raises(NonFinite, match=rf"{said}.*samples in the training split: 0, 1, 2, 3, 4, 5$"):
+    with pytest.raises(NonFiniteError, match=rf"{said}.*samples in the training split: 0, 1, 2, 3, 4, 5$"):
         stepper(task)(batches(*sizes), {})
     assert all(torch.equal(a, b) for a, b in zip(before, task.parameters(), strict=True))
 
@@ -264,7 +264,7 @@ def test_one_value_of_one_gradient_is_enough(place):
     layer = task.model.body[0 if place == "first" else 2]
     layer.weight.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor(1), math.inf))
     before = [p.detach().clone() for p in task.parameters()]
-    with pytest.raises(NonFinite, match="the gradient of the loss is not finite"):
+    with pytest.raises(NonFiniteError, match="the gradient of the loss is not finite"):
         stepper(task)(batches(6), {})
     assert all(torch.equal(a, b) for a, b in zip(before, task.parameters(), strict=True))
 

@@ -7,8 +7,8 @@ import torch
 from tests.helpers.training import IRIS, Kept
 
 from dlx.core import Loss, Metric
-from dlx.engine.step import NonFinite
-from dlx.errors import DlxError, Misfit
+from dlx.engine.step import NonFiniteError
+from dlx.errors import ComponentError, DlxError
 from dlx.storage import snapshot
 
 
@@ -35,7 +35,9 @@ def poison(kept, step, kind):
 def test_a_step_that_is_not_finite_stops_the_run_before_it_is_applied_or_saved(kind, ema):
     kept = Kept(IRIS, "+trainer.save_every=1", *ema)
     poison(kept, 5, kind)
-    with pytest.raises(NonFinite, match=rf"^step 5: the {kind}.*; the step's samples in the training split: (\d+, ){{15}}\d+$"):
+    with pytest.raises(
+        NonFiniteError, match=rf"^step 5: the {kind}.*; the step's samples in the training split: (\d+, ){{15}}\d+$"
+    ):
         kept.fit()
     step, files = kept.saved[-1]
     assert step == 4
@@ -50,7 +52,7 @@ def test_a_validation_number_that_is_not_finite_stops_the_run_and_is_not_saved()
     kept = Kept(IRIS, "+trainer.monitor=loss", "+trainer.save_every=6")
     score = kept.built.task.score
     kept.built.task.score = lambda *words: Loss(score(*words).value * (math.inf if kept.trainer.step >= 6 else 1))
-    with pytest.raises(NonFinite, match="step 6: the validation loss is inf"):
+    with pytest.raises(NonFiniteError, match="step 6: the validation loss is inf"):
         kept.fit()
     assert [step for step, _ in kept.saved] == [0]
 
@@ -143,7 +145,7 @@ def test_a_checkpoint_that_cannot_be_saved_fails_before_the_first_step():
 )
 def test_what_cannot_be_monitored_is_told_before_the_first_step(overrides, message, path):
     kept = Kept(IRIS, *overrides)
-    with pytest.raises(Misfit, match=message) as caught:
+    with pytest.raises(ComponentError, match=message) as caught:
         kept.fit()
     assert caught.value.path == path
     assert kept.trainer.step == 0

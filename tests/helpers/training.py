@@ -12,7 +12,7 @@ from dlx.config import spec
 from dlx.core import Logger
 from dlx.engine.saver import pack, unpack
 from dlx.engine.trainer import Trainer
-from dlx.errors import Interrupted
+from dlx.errors import InterruptedBySignalError
 
 IRIS = """
 task: classification
@@ -89,7 +89,7 @@ class Kept:
         self.signal = lambda: 15 if self.trainer.step >= step else None
         try:
             self.trainer.fit(self.lines, self)
-        except Interrupted:
+        except InterruptedBySignalError:
             assert self.saved[-1][0] == step
         return self
 

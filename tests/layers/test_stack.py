@@ -2,14 +2,14 @@ import pytest
 import torch
 from torch import nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.stack import build_stack, without_numbers
 
 FACTS = {"num_classes": 3, "class_names": ["a", "b", "c"], "seed": 0}
 
 
 def misfit(items, input_shape):
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(ComponentError) as caught:
         build_stack(items, input_shape, FACTS, ("layers",))
     return caught.value.message, caught.value.path
 

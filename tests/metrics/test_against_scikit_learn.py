@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from dlx import registry
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 
 class Toy:
@@ -205,7 +205,7 @@ def test_every_metric_keeps_the_contract(name):
     prediction, kinds = example()
     try:
         metrics = [build(name, **CHOICES.get(name, {})) for _ in range(5)]
-    except Misfit as error:
+    except ComponentError as error:
         pytest.skip(f"these facts are not enough: {error}")
     if not type(metrics[0]).reads <= prediction.keys():
         pytest.skip(f"reads {set(type(metrics[0]).reads) - prediction.keys()}")

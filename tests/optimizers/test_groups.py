@@ -9,7 +9,7 @@ from dlx.assembly.experiment import prepare
 from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
 from dlx.config.spec import SpecError
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.optimizers import groups
 
 OPTIONS = {"no_decay": ["bias", "norm"], "groups": {}}
@@ -55,7 +55,7 @@ def test_the_first_pattern_that_matches_counts():
 
 def test_a_decay_that_no_decay_takes_away_is_told():
     decaying = {"norm.*": {"lr": 48, "weight_decay": 0.1}}
-    with pytest.raises(Misfit, match=r"has no effect: .* no_decay \(bias, norm\); change that list") as caught:
+    with pytest.raises(ComponentError, match=r"has no effect: .* no_decay \(bias, norm\); change that list") as caught:
         grouped(groups=decaying)
     assert caught.value.path == ("groups", "norm.*", "weight_decay")
     assert grouped(groups=decaying, no_decay=["bias"])[("norm.weight", "norm.bias")] == decaying["norm.*"]

@@ -6,7 +6,7 @@ import pytest
 from pydantic import PositiveInt
 
 from dlx import registry
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry.signatures import REQUIRED, check, misdeclared
 from dlx.registry.types import FactGroup, OptionGroup
 
@@ -64,5 +64,5 @@ def test_a_fault_is_told_at_its_flat_key(readers):
 def test_a_fact_that_is_missing_is_still_told(readers):
     choices = {"file": "x", "batch_size": 1, "names": [], "seed_of_order": 2}
     for facts, missing in (({"input_shape": [1]}, "seed"), ({"seed": 1}, "input_shape")):
-        with pytest.raises(Misfit, match=f"needs the fact '{missing}'"):
+        with pytest.raises(ComponentError, match=f"needs the fact '{missing}'"):
             readers.build("reader", choices, facts)

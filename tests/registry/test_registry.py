@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from typing_extensions import TypedDict
 
 from dlx import registry
-from dlx.errors import FOREIGN, Fault, Misfit, nearest, unknown
+from dlx.errors import FOREIGN, ComponentError, Fault, nearest, unknown
 from dlx.registry import REGISTRIES, Registry
 from dlx.registry.signatures import REQUIRED, check, check_value, describe, signature
 from dlx.registry.types import DataPath
@@ -166,7 +166,7 @@ def test_a_component_is_built_from_facts_and_choices(things):
 
 
 def test_a_missing_fact_is_told_with_those_there_are(things):
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(ComponentError) as caught:
         things.build("built", {"size": 3}, {"seed": 0, "vocab_size": 7, "model": None}, "data 'iris'")
     assert caught.value.message == "thing 'built' needs the fact 'num_features'; data 'iris' offers vocab_size"
 
@@ -177,7 +177,7 @@ def test_duplicates_are_refused(things):
 
 
 def test_an_unknown_name_is_told_with_the_nearest(things):
-    with pytest.raises(Misfit, match="'bilt': unknown thing; did you mean 'built'\\?"):
+    with pytest.raises(ComponentError, match="'bilt': unknown thing; did you mean 'built'\\?"):
         things.get("bilt")
 
 

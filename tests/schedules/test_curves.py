@@ -8,7 +8,7 @@ from dlx import registry
 from dlx.assembly.experiment import prepare
 from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 STEPS, PER_EPOCH = 60, 10
 FACTS = {"total_steps": STEPS, "steps_per_epoch": PER_EPOCH, "seed": 0}
@@ -105,5 +105,5 @@ def test_every_schedule_gives_shares_of_the_rate_and_keeps_its_state(name):
 
 @pytest.mark.parametrize("choices", [{}, {"every": 1, "at": [2]}])
 def test_step_wants_one_of_every_and_at(choices):
-    with pytest.raises(Misfit, match=r"give either 'every' .* or 'at'"):
+    with pytest.raises(ComponentError, match=r"give either 'every' .* or 'at'"):
         make("step", **choices)

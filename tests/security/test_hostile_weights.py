@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.storage.weights import Weights, load, read
 
 INPUTS = 400
@@ -64,7 +64,7 @@ def test_a_fuzzed_file_is_one_message_or_weights(tmp_path):
         path.write_bytes((repacked if archive else mutated)(dice, files[name]))
         try:
             load(network().state_dict(), read(str(path)))
-        except Misfit as error:
+        except ComponentError as error:
             told += "\n" not in str(error) and str(path) in str(error)
         else:
             told += 1
@@ -78,7 +78,7 @@ def test_a_fuzzed_file_is_one_message_or_weights(tmp_path):
 def test_what_is_no_file_of_weights_is_told(tmp_path, content, ending):
     path = tmp_path / f"a.{ending}"
     path.write_bytes(content)
-    with pytest.raises(Misfit, match=str(path)):
+    with pytest.raises(ComponentError, match=str(path)):
         read(str(path))
 
 
@@ -89,7 +89,7 @@ class Attack:
 
 def test_code_in_a_pickle_is_not_run(tmp_path, capsys):
     torch.save({"weight": Attack()}, tmp_path / "a.pt")
-    with pytest.raises(Misfit, match="holds more than tensors"):
+    with pytest.raises(ComponentError, match="holds more than tensors"):
         read(str(tmp_path / "a.pt"))
     assert capsys.readouterr().out == ""
 
@@ -102,7 +102,7 @@ def test_numbers_of_another_kind_are_refused(kind):
     model = network()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     given = {name: value.to(kind) if name == "2.weight" else value + 1 for name, value in before.items()}
-    with pytest.raises(Misfit, match=f"'2.weight' holds numbers of another kind .*: {str(kind)[6:]} for float32"):
+    with pytest.raises(ComponentError, match=f"'2.weight' holds numbers of another kind .*: {str(kind)[6:]} for float32"):
         load(model.state_dict(), Weights("a.pt", given))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -123,5 +123,5 @@ def test_floats_of_another_width_are_taken(kind):
 )
 def test_what_is_no_plain_tensor_is_refused(tmp_path, make, kind):
     torch.save({"0.weight": make(torch.eye(3, 4))}, tmp_path / "a.pt")
-    with pytest.raises(Misfit, match=r"'0\.weight' is no plain tensor but " + kind):
+    with pytest.raises(ComponentError, match=r"'0\.weight' is no plain tensor but " + kind):
         read(str(tmp_path / "a.pt"))

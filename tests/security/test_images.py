@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from tests.helpers.image_files import build, classes, write
 
-from dlx.errors import Misfit, UsageError
+from dlx.errors import ComponentError, UsageError
 from dlx.processors.image import decoding
 from dlx.processors.image import processor as processors
-from dlx.processors.image.decoding import BadImage, Decoding
+from dlx.processors.image.decoding import BadImageError, Decoding
 from dlx.processors.image.processor import ImageProcessor
 
 SPARSE = 2**40
@@ -37,7 +37,7 @@ def sparse(file):
 def test_a_sparse_file_of_a_terabyte_is_a_bad_file(folder, cache):
     sparse(folder / "cat/00.png")
     with pytest.raises(
-        Misfit, match=r"1 of 20 images .* \(1 oversized\).*\n  cat/00.png: oversized: it has more than 536,870,912"
+        ComponentError, match=r"1 of 20 images .* \(1 oversized\).*\n  cat/00.png: oversized: it has more than 536,870,912"
     ):
         build(folder, cache)
     made = processor()
@@ -98,7 +98,7 @@ def tiff(width, height, tile, compression=8):
 @pytest.mark.parametrize("compression", [1, 5, 8])
 @pytest.mark.parametrize("tile", [60_000, 2**31 - 16, 2**32 - 16])
 def test_a_small_tiff_with_huge_tiles_is_refused_before_it_is_decoded(tile, compression):
-    with pytest.raises(BadImage, match=f"oversized: its tiles of {tile}x{tile} are more than max_pixels"):
+    with pytest.raises(BadImageError, match=f"oversized: its tiles of {tile}x{tile} are more than max_pixels"):
         Decoding(4, 4)(tiff(10, 10, tile, compression), "a.tif")
 
 
@@ -108,7 +108,7 @@ def test_a_frame_larger_than_its_image_is_refused():
     content = bytearray(buffer.getvalue())
     assert Decoding(4, 4, max_pixels=100 * 100)(bytes(content), "a.gif").any() in (True, False)
     struct.pack_into("<HH", content, 6, 2, 2)  # the size of the whole; that of its frame stands further on
-    with pytest.raises(BadImage, match="oversized: 50x50 are more than max_pixels 100"):
+    with pytest.raises(BadImageError, match="oversized: 50x50 are more than max_pixels 100"):
         Decoding(4, 4, max_pixels=100)(bytes(content), "a.gif")
 
 

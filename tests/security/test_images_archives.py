@@ -15,7 +15,7 @@ from tests.helpers.image_files import build
 
 from dlx.data.image import idx, unpacking
 from dlx.data.image.archives import find
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.processors.image.decoding import ENDINGS
 
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
@@ -58,7 +58,9 @@ def test_an_archive_that_unpacks_to_hundreds_of_times_its_size_is_refused(tmp_pa
     bomb = PACKERS[kind](tar([("cat/bomb.png", None, bytes(20 * 2**20))]))
     assert len(bomb) < 2**17
     (tmp_path / f"a.tar.{kind}").write_bytes(bomb)
-    with pytest.raises(Misfit, match=r"cannot be read as an archive: unpacks to more than .* bytes, 100 times its size"):
+    with pytest.raises(
+        ComponentError, match=r"cannot be read as an archive: unpacks to more than .* bytes, 100 times its size"
+    ):
         build(tmp_path / f"a.tar.{kind}")
     assert not list((tmp_path / "cache").rglob("*.partial"))
 
@@ -70,7 +72,7 @@ def test_real_images_pack_far_less_than_is_refused(tmp_path):
 
 @pytest.mark.parametrize("size", [2**40, 2**62])
 def test_a_member_that_claims_more_than_there_is_is_refused(tmp_path, size):
-    with pytest.raises(Misfit, match="cannot be read as an archive"):
+    with pytest.raises(ComponentError, match="cannot be read as an archive"):
         seen(tmp_path, tar([("cat/x.png", size, b"1")]))
 
 
@@ -82,7 +84,7 @@ def test_a_header_of_a_terabyte_is_not_read(tmp_path, kind):
     file.write_bytes(member.tobuf(tarfile.GNU_FORMAT))
     with open(file, "r+b") as sparse:
         sparse.truncate(2**40 + 2**20)
-    with pytest.raises(Misfit, match=r"a part of .* bytes is asked for at once"):
+    with pytest.raises(ComponentError, match=r"a part of .* bytes is asked for at once"):
         find(str(file), ENDINGS, None)
 
 
@@ -97,7 +99,7 @@ def test_a_member_larger_than_an_image_may_be_is_a_bad_file(tmp_path):
         sparse.seek(0, 2)
         sparse.write(member.tobuf(tarfile.GNU_FORMAT))
         sparse.truncate(sparse.tell() + 2**39 + 1024)
-    with pytest.raises(Misfit, match=r"1 of 13 images cannot .*\n  cat/huge.png: oversized: it has more than"):
+    with pytest.raises(ComponentError, match=r"1 of 13 images cannot .*\n  cat/huge.png: oversized: it has more than"):
         build(file)
 
 
@@ -122,19 +124,19 @@ def test_an_archive_damaged_anywhere_is_read_or_told(tmp_path):
             content[draw.randrange(min(len(content), draw.choice([600, 10**6])))] = draw.randrange(256)
         if number % 5 == 0:
             content = content[: draw.randrange(len(content))]
-        with contextlib.suppress(Misfit):
+        with contextlib.suppress(ComponentError):
             seen(tmp_path, bytes(content), f"a.tar{kind}")
 
 
 def test_an_idx_file_that_unpacks_without_end_or_claims_too_much_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(unpacking, "SMALL", 2**20)
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(20 * 2**20)))
-    with pytest.raises(Misfit, match="unpacks to more than"):
+    with pytest.raises(ComponentError, match="unpacks to more than"):
         idx.read(str(tmp_path / "bomb.gz"))
     (tmp_path / "plain").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 2**31, 4))  # times each other: 0 in 64 bits
-    with pytest.raises(Misfit, match="is no whole idx file"):
+    with pytest.raises(ComponentError, match="is no whole idx file"):
         idx.read(str(tmp_path / "plain"))
     with open(tmp_path / "plain", "r+b") as sparse:
         sparse.truncate(2**40)
-    with pytest.raises(Misfit, match="cannot be read: is larger than"):
+    with pytest.raises(ComponentError, match="cannot be read: is larger than"):
         idx.read(str(tmp_path / "plain"))

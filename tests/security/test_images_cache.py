@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.image_files import build, caches, classes, write
 
 from dlx.data.image import store
-from dlx.errors import DlxError, Misfit
+from dlx.errors import ComponentError, DlxError
 from dlx.registry import sources
 
 
@@ -49,7 +49,7 @@ def test_a_folder_that_dlx_did_not_make_is_left_alone(folder, tag):
         (own(folder) / "CACHEDIR.TAG").write_text(tag)
     before = sorted(os.listdir(own(folder)))
     with pytest.raises(
-        Misfit, match=r"dlx-images: was not made by dlx: .*nothing is written there: name another folder"
+        ComponentError, match=r"dlx-images: was not made by dlx: .*nothing is written there: name another folder"
     ) as caught:
         build(folder)
     assert caught.value.path == ("cache",)
@@ -60,14 +60,14 @@ def test_a_link_in_its_place_or_the_folder_of_another_user_is_refused(folder, mo
     (folder.parent / "precious").mkdir()
     (folder.parent / "cache").mkdir()
     own(folder).symlink_to(folder.parent / "precious")
-    with pytest.raises(Misfit, match="is a link or a file, where dlx keeps a folder of its own"):
+    with pytest.raises(ComponentError, match="is a link or a file, where dlx keeps a folder of its own"):
         build(folder)
     assert not list((folder.parent / "precious").iterdir())
     own(folder).unlink()
     build(folder)
     user = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: user + 1)
-    with pytest.raises(Misfit, match="belongs to another user"):
+    with pytest.raises(ComponentError, match="belongs to another user"):
         build(folder)
 
 
@@ -181,7 +181,7 @@ def test_a_disk_that_may_only_be_read_is_told_and_what_it_holds_is_used(folder, 
     with pytest.raises(DlxError, match="cannot be kept there: Read-only file system; make room, or name another folder"):
         build(folder, image_size=3)
     monkeypatch.setattr(store.os, "makedirs", refused)
-    with pytest.raises(Misfit, match="cannot be written: Read-only file system; name another folder, or none"):
+    with pytest.raises(ComponentError, match="cannot be written: Read-only file system; name another folder, or none"):
         build(folder, folder.parent / "new")
 
 

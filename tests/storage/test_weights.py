@@ -6,7 +6,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.storage.weights import Choice, Leeway, Weights, load, read
 
 
@@ -65,17 +65,17 @@ def test_an_order_that_words_hide_is_refused(tmp_path):
     wanted = {n: torch.zeros(2, 2) for n in ("q.weight", "k.weight")}
     given = {"query.weight": torch.ones(2, 2), "key.weight": torch.ones(2, 2)}
     safetensors.torch.save_file(given, tmp_path / "a.safetensors")
-    with pytest.raises(Misfit, match="do not number the layers"):
+    with pytest.raises(ComponentError, match="do not number the layers"):
         load(wanted, read(str(tmp_path / "a.safetensors")))
 
 
 def test_a_right_shape_by_chance_is_refused():
-    with pytest.raises(Misfit, match=r"'a.weight' stands where 'x.bias' should"):
+    with pytest.raises(ComponentError, match=r"'a.weight' stands where 'x.bias' should"):
         load(
             {"x.bias": torch.zeros(2), "x.weight": torch.zeros(2)},
             Weights("a", {"a.weight": torch.ones(2), "a.bias": torch.ones(2)}),
         )
-    with pytest.raises(Misfit, match="'b' stands where 'a' should"):
+    with pytest.raises(ComponentError, match="'b' stands where 'a' should"):
         load(
             {"a": torch.zeros(2), "b": torch.zeros(2), "c": torch.zeros(2)},
             Weights("f", {"b": torch.ones(2), "a": torch.ones(2), "d": torch.ones(2)}),
@@ -87,7 +87,7 @@ def test_nothing_is_copied_where_something_is_wrong():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     tensors = state()
     tensors["5.weight"] = torch.zeros(3, 4)
-    with pytest.raises(Misfit, match=r"'5.weight' is \(2, 4\)"):
+    with pytest.raises(ComponentError, match=r"'5.weight' is \(2, 4\)"):
         load(model.state_dict(), Weights("a", tensors))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -112,7 +112,7 @@ def test_leeway_is_told():
 )
 def test_files_that_are_none(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(Misfit, match=message):
+    with pytest.raises(ComponentError, match=message):
         read(str(tmp_path / name))
 
 
@@ -121,13 +121,13 @@ def test_a_truncated_file(tmp_path):
     content = (tmp_path / "a.pt").read_bytes()
     for size in (0, 100, len(content) // 2, len(content) - 30):
         (tmp_path / "a.pt").write_bytes(content[:size])
-        with pytest.raises(Misfit):
+        with pytest.raises(ComponentError):
             read(str(tmp_path / "a.pt"))
 
 
 def test_numbers_alone_are_no_weights(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "a.pt")
-    with pytest.raises(Misfit, match="no tensors by name"):
+    with pytest.raises(ComponentError, match="no tensors by name"):
         read(str(tmp_path / "a.pt"))
 
 

@@ -11,7 +11,7 @@ from dlx import registry
 from dlx.assembly.experiment import prepare
 from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.tasks.classification import LOSSES, Classification
 from dlx.tasks.regression import Regression
 
@@ -186,7 +186,7 @@ def test_a_target_that_never_changes_can_be_regressed():
 )
 def test_models_that_do_not_fit_are_told(task, outputs, message):
     built = registry.tasks.build(task, {}, {**FACTS, "model": Model(outputs)})
-    with pytest.raises(Misfit, match=message):
+    with pytest.raises(ComponentError, match=message):
         built.verify(batch(task))
 
 
@@ -196,16 +196,16 @@ def test_other_misfits_are_told():
             return input[:, None, None]
 
     for name in sorted(SMALL):
-        with pytest.raises(Misfit, match=r"gives an output of shape \(1, 1, 4\)"):
+        with pytest.raises(ComponentError, match=r"gives an output of shape \(1, 1, 4\)"):
             registry.tasks.build(name, {}, {**FACTS, "model": Image()}).verify(batch(name))
     softmax = nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1))
-    with pytest.raises(Misfit, match="leave out the last softmax"):
+    with pytest.raises(ComponentError, match="leave out the last softmax"):
         Classification(softmax, 3).verify(batch("classification"))
-    with pytest.raises(Misfit, match="gives 2 weights, but the data has 3 classes"):
+    with pytest.raises(ComponentError, match="gives 2 weights, but the data has 3 classes"):
         made("classification", class_weights=[1.0, 2.0])
-    with pytest.raises(Misfit, match="only cross_entropy smooths labels, not hinge"):
+    with pytest.raises(ComponentError, match="only cross_entropy smooths labels, not hinge"):
         made("classification", loss="hinge", label_smoothing=0.1)
-    with pytest.raises(Misfit, match="does not read 'category'"):
+    with pytest.raises(ComponentError, match="does not read 'category'"):
         made("classification").verify(batch("classification") | {"category": torch.zeros(12, 1, dtype=torch.int64)})
 
 
@@ -239,9 +239,9 @@ def test_answers_average_the_logits_of_the_views(kind, side, step):
 
 
 def test_views_of_what_is_no_image_are_refused():
-    with pytest.raises(Misfit, match="'mirror' wants images, and the data has none; leave it out") as caught:
+    with pytest.raises(ComponentError, match="'mirror' wants images, and the data has none; leave it out") as caught:
         Classification(Model(3), 3, None, [4], views="mirror")
     assert caught.value.path == ("views",)
     task = Classification(Convolving(), 3, views="shifted")
-    with pytest.raises(Misfit, match="a frozen backbone's features"):
+    with pytest.raises(ComponentError, match="a frozen backbone's features"):
         task.verify({"features": torch.randn(2, 3), "target": torch.tensor([0, 1])})

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dlx.assembly.restore import Loaded
 from dlx.core import Processor, Task
-from dlx.errors import DlxError, Misfit
+from dlx.errors import ComponentError, DlxError
 from dlx.processors.image.decoding import Decoding
 from dlx.processors.image.processor import ImageProcessor
 from dlx.storage import contents, files, manifest
@@ -71,7 +71,7 @@ class ReferenceClassifier:
     def _refuse(self, images: Tensor) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not images.numel():
             given = f"{str(images.dtype).removeprefix('torch.')} of shape {tuple(images.shape)}"
-            raise Misfit(f"the classifier '{self.name}' wants images: uint8 (B, 1 or 3, H, W), not {given}")
+            raise ComponentError(f"the classifier '{self.name}' wants images: uint8 (B, 1 or 3, H, W), not {given}")
 
     def _pass(self, images: Tensor) -> Answer:
         device, read = images.device, {}
@@ -89,7 +89,7 @@ class ReferenceClassifier:
             for hook in hooks:
                 hook.remove()
         if "last" not in read:
-            raise Misfit(f"the classifier '{self.name}' has no linear layer whose input could be its features")
+            raise ComponentError(f"the classifier '{self.name}' has no linear layer whose input could be its features")
         return Answer(read["last"].flatten(1).float().cpu(), logits.float().cpu())
 
     def fit(self, images: Tensor) -> Tensor:
@@ -107,19 +107,19 @@ def _drawn(image: np.ndarray) -> Image.Image:
 def load(path: str) -> ReferenceClassifier:
     """Load the classifier of images that a run or a checkpoint holds, once in a process.
 
-    Raises Misfit where nothing is there, where it is damaged, or where it classifies no images.
+    Raises ComponentError where nothing is there, where it is damaged, or where it classifies no images.
     """
     try:
         folder = locate(path).resolve()
         return _load(folder, files.read(folder / manifest.MANIFEST, manifest.MOST_MANIFEST))
     except DlxError as error:
-        raise Misfit(str(error)) from None
+        raise ComponentError(str(error)) from None
     except OSError as error:
-        raise Misfit(f"{path}: cannot be read: {error.strerror}") from None
+        raise ComponentError(f"{path}: cannot be read: {error.strerror}") from None
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
         if is_memory(error):
             raise
-        raise Misfit(f"{path}: its network cannot answer: {reason(error)}") from error
+        raise ComponentError(f"{path}: its network cannot answer: {reason(error)}") from error
 
 
 @lru_cache(maxsize=8)
@@ -128,7 +128,7 @@ def _load(folder: Path, listed: bytes) -> ReferenceClassifier:
     loaded = Loaded(folder, contents.read(folder))
     plan = loaded.plan([])
     if "logits" not in plan.task.constructor().predicts:
-        raise Misfit(f"{folder}: its task '{plan.task.name}' does not classify; give a classifier of images")
+        raise ComponentError(f"{folder}: its task '{plan.task.name}' does not classify; give a classifier of images")
     processor = _processor(loaded.processor(), loaded.json("facts.json"), folder)
     task = loaded.task(plan)
     task.eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -142,7 +142,7 @@ def _processor(own: Processor | None, facts: Mapping[str, Any], folder: Path) ->
     if isinstance(own, ImageProcessor):
         return own
     if not {"channel_mean", "channel_std", "class_names"} <= facts.keys() or len(facts.get("input_shape") or ()) != 3:
-        raise Misfit(f"{folder}: was not trained on images; give a classifier of images")
+        raise ComponentError(f"{folder}: was not trained on images; give a classifier of images")
     channels, height, width = facts["input_shape"]
     decoding, names = Decoding(height, width, channels), facts["class_names"]
     return ImageProcessor(decoding, (height, width), facts["channel_mean"], facts["channel_std"], names)

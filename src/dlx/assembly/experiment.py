@@ -18,7 +18,7 @@ from dlx.assembly.trained_on import TrainedOn
 from dlx.config.values import Spec
 from dlx.core import HasOutputPath, Metric, Source, shortened, to_device
 from dlx.engine.evaluator import evaluating
-from dlx.errors import ConfigError, DlxError, Fault, Misfit
+from dlx.errors import ComponentError, ConfigError, DlxError, Fault
 from dlx.storage.failures import is_memory
 
 
@@ -136,7 +136,7 @@ def verify(built: Learner, source: Source, plan: Plan) -> None:
     try:
         with evaluating(built.task, built.device, built.seed), built.device.autocast():
             built.task.verify(on_device)
-    except Misfit as error:
+    except ComponentError as error:
         path = error.path or place
         raise ConfigError([Fault((*plan.model.path, *path), error.message)]) from None
     except (RuntimeError, TypeError, IndexError) as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dlx.config.values import Spec
-from dlx.errors import ConfigError, Fault, Misfit, Path
+from dlx.errors import ComponentError, ConfigError, Fault, Path
 from dlx.registry import Registry
 from dlx.registry.signatures import markers
 from dlx.registry.types import Request
@@ -29,7 +29,7 @@ class Component:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self, facts: Mapping[str, Any], source: str = "the data") -> Any:
-        """Construct it; a Misfit is told at its place."""
+        """Construct it; a ComponentError is told at its place."""
         with at(self.path):
             return self.registry.build(self.name, self.choices, facts, source)
 
@@ -44,10 +44,10 @@ class Component:
 
 @contextmanager
 def at(path: Path) -> Iterator[None]:
-    """Turn a Misfit raised inside into a ConfigError at the section's path."""
+    """Turn a ComponentError raised inside into a ConfigError at the section's path."""
     try:
         yield
-    except Misfit as error:
+    except ComponentError as error:
         raise ConfigError([Fault((*path, *error.path), error.message)]) from None
 
 

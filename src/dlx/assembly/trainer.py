@@ -15,7 +15,7 @@ from dlx.core import Schedule
 from dlx.engine import cached_features
 from dlx.engine.options import TrainerOptions
 from dlx.engine.trainer import Trainer
-from dlx.errors import ConfigError, Fault, Misfit, unknown
+from dlx.errors import ComponentError, ConfigError, Fault, unknown
 from dlx.optimizers import groups
 from dlx.schedules import curves
 
@@ -72,14 +72,14 @@ def _optimizer(built: Experiment, component: Component, part: str) -> Optimizer:
         if part:
             parts = dict(model.named_children())
             if part not in parts:
-                raise Misfit(unknown("part of the model", part, list(parts)))
+                raise ComponentError(unknown("part of the model", part, list(parts)))
             model = parts[part]
         make = component.constructor()
         try:
             return groups.construct(make, model, component.choices, component.options, built.device.device)
         except ValueError as error:  # torch's own bounds, such as a negative lr: its message ends with the value
             key = [(k,) for k, v in component.choices.items() if str(error).endswith(f": {v}")]
-            raise Misfit(str(error), key[0] if len(key) == 1 else ()) from None
+            raise ComponentError(str(error), key[0] if len(key) == 1 else ()) from None
 
 
 def _schedules(plan: Plan, facts: Mapping[str, Any], length: Length, parts: list[str]) -> dict[str, Schedule]:

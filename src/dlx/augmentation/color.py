@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from dlx.augmentation import pixels
 from dlx.augmentation.cropping import ascending
 from dlx.augmentation.drawing import NotNegative, Positive, Probability, chosen, uniform
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import augmentations
 
 
@@ -80,7 +80,7 @@ class GaussianBlur:
     ) -> None:
         self.sigma, self.size, self.probability = ascending(sigma, "sigma"), size, probability
         if size // 2 >= min(input_shape[1:]):
-            raise Misfit(f"a kernel of {size} pixels does not fit into {input_shape[1]}x{input_shape[2]}", ("size",))
+            raise ComponentError(f"a kernel of {size} pixels does not fit into {input_shape[1]}x{input_shape[2]}", ("size",))
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         index = chosen(images, self.probability, generator)

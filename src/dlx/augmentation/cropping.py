@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from dlx.augmentation.drawing import Positive, Probability, chosen, uniform, whole
 from dlx.augmentation.pixels import affine, rotation, to_bytes
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import augmentations
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -28,7 +28,9 @@ class RandomCrop:
     def __init__(self, input_shape: list[int], *, padding: NonNegativeInt = 4, mode: Literal["reflect", "zeros"] = "reflect"):
         self.size, self.padding, self.mode = input_shape[1:], padding, mode
         if mode == "reflect" and padding >= min(self.size):
-            raise Misfit(f"a border of {padding} pixels cannot be reflected from {self.size[0]}x{self.size[1]}", ("padding",))
+            raise ComponentError(
+                f"a border of {padding} pixels cannot be reflected from {self.size[0]}x{self.size[1]}", ("padding",)
+            )
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         height, width = self.size
@@ -114,9 +116,9 @@ class RandomResizedCrop:
 
 
 def ascending(bounds: tuple[float, float], name: str) -> tuple[float, float]:
-    """Raise Misfit unless the lower bound comes first."""
+    """Raise ComponentError unless the lower bound comes first."""
     if bounds[0] > bounds[1]:
-        raise Misfit(f"wants the lower bound first, not [{bounds[0]}, {bounds[1]}]", (name,))
+        raise ComponentError(f"wants the lower bound first, not [{bounds[0]}, {bounds[1]}]", (name,))
     return bounds
 
 

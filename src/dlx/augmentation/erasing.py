@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from dlx.augmentation.cropping import Share, ascending
 from dlx.augmentation.drawing import Positive, Probability, column, uniform
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import augmentations
 
 
@@ -63,7 +63,7 @@ class Cutout:
     ) -> None:
         self.mean, self.size, self.probability = _mean(channel_mean), size, probability
         if size >= 2 * max(input_shape[1:]):
-            raise Misfit(f"a square of {size} pixels may hide all of {input_shape[1]}x{input_shape[2]}", ("size",))
+            raise ComponentError(f"a square of {size} pixels may hide all of {input_shape[1]}x{input_shape[2]}", ("size",))
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         count, _, height, width = images.shape

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import augmentations
 from dlx.registry.shorthand import ListOf, Notation
 
@@ -36,7 +36,7 @@ class Mixing(Protocol):
 class Pipeline:
     """Augmentations in order: those that change pixels, then those that mix samples.
 
-    `items` are as the config writes them; `facts` those of the data. Raises Misfit with a path that starts at `augment`.
+    `items` are as the config writes them; `facts` those of the data. Raises ComponentError with a path that starts at `augment`.
     """
 
     def __init__(self, items: Sequence[Any], facts: Mapping[str, Any]) -> None:
@@ -47,7 +47,7 @@ class Pipeline:
             built = _build(item, facts, ("augment", i))
             mixing = isinstance(built, Mixing)
             if self.mixes and not mixing:
-                raise Misfit("changes single images: it stands before mixup and cutmix", ("augment", i))
+                raise ComponentError("changes single images: it stands before mixup and cutmix", ("augment", i))
             (self.mixes if mixing else self.changes).append(built)
 
     def change(self, images: Tensor, generator: Generator) -> Tensor:
@@ -69,5 +69,5 @@ def _build(item: Any, facts: Mapping[str, Any], path: tuple) -> Any:
     written = AUGMENTATIONS.read(item)
     try:
         return augmentations.build(written.name, written.choices, facts)
-    except Misfit as error:
-        raise Misfit(error.message, written.place(path, error.path)) from None
+    except ComponentError as error:
+        raise ComponentError(error.message, written.place(path, error.path)) from None

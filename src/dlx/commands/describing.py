@@ -8,10 +8,10 @@ from dlx.core import Processor
 from dlx.errors import printable
 from dlx.storage import checkpoint, contents
 
-MOST = 40  # lines that training and checking show; a table may have thousands of columns
+MOST_LINES = 40  # lines that training and checking show; a table may have thousands of columns
 
 
-def inputs(processor: Processor | None, most: int | None = MOST) -> list[str]:
+def inputs(processor: Processor | None, most: int | None = MOST_LINES) -> list[str]:
     """Say what a processor reads, in no more lines than `most`."""
     lines = [printable(line.replace("\n", "\\n")) for line in processor.describe()] if processor else []
     more = len(lines) - (most or len(lines))

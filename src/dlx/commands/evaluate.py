@@ -66,13 +66,13 @@ def closer(built: Any) -> Callable[[], list[Any]]:
     """Add to an experiment's metrics those that its task has for a closer look, as far as the data can feed them."""
     from dlx import registry
     from dlx.assembly import experiment
-    from dlx.errors import Misfit
+    from dlx.errors import ComponentError
 
     chosen = {metric.name for metric in built.plan.metrics}
     facts = experiment.metric_facts(built.source, built.facts)
     names = []
     for name in built.task.eval_metrics:
-        with contextlib.suppress(Misfit):
+        with contextlib.suppress(ComponentError):
             registry.metrics.build(name, {}, facts)
             names.append(name)
     return lambda: built.make_metrics() + [registry.metrics.build(n, {}, facts) for n in names if n not in chosen]

@@ -68,7 +68,7 @@ def train(
 
     `config` is a file, the name of a config that comes with dlx, a run to resume, or a mapping of the same sections;
     overrides are strings (`optimizer.lr=0.1`) or a mapping of keys to values. Raises DlxError with the message that the
-    command prints, and Interrupted where a signal asks for an end.
+    command prints, and InterruptedBySignalError where a signal asks for an end.
     """
     from dlx.commands.train import train as run
 

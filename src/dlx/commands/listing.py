@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-GIVEN = (
+NOT_FROM_DATA = (
     *("facts", "model", "params", "run", "quiet", "seed", "total_steps", "steps_per_epoch"),
     *("processor", "wanted_splits", "task_target"),
 )  # they come from no data set
@@ -21,7 +21,9 @@ def listing(kind: str) -> list[dict[str, Any]]:
             "name": name,
             "summary": registry.summary(name),
             "facts": [
-                p.name for p in registry.signatures[name].facts.values() if p.default is REQUIRED and p.name not in GIVEN
+                p.name
+                for p in registry.signatures[name].facts.values()
+                if p.default is REQUIRED and p.name not in NOT_FROM_DATA
             ],
         }
         for name in registry.names()

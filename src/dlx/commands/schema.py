@@ -7,7 +7,7 @@ from typing import Any
 
 from dlx import registry
 from dlx.assembly import planner
-from dlx.config.sections import MOST
+from dlx.config.sections import LARGEST_NUMBERS
 from dlx.config.sections import REQUIRED as REQUIRED_SECTIONS
 from dlx.registry import Registry
 from dlx.registry.signatures import REQUIRED, Signature, adapter, markers
@@ -58,7 +58,7 @@ def schema() -> Schema:
 
 
 def _count(section: str, description: str) -> Schema:
-    return {"type": "integer", "minimum": 0, "maximum": MOST[section], "description": description}
+    return {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBERS[section], "description": description}
 
 
 def components(kind: Registry, options: Signature = planner.NO_OPTIONS) -> Schema:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.commands.signals import stop_signals
-from dlx.errors import DlxError, Interrupted
+from dlx.errors import DlxError, InterruptedBySignalError
 from dlx.storage import checkpoint, contents
 from dlx.storage.failures import reason, told
 from dlx.storage.machine import environment
@@ -77,8 +77,11 @@ class Session:
         try:
             run.write_status("running", step=trainer.step)
             yield
-        except (Interrupted, KeyboardInterrupt) as error:
-            self.conclude("interrupted", signal.Signals(error.signal if isinstance(error, Interrupted) else signal.SIGINT).name)
+        except (InterruptedBySignalError, KeyboardInterrupt) as error:
+            self.conclude(
+                "interrupted",
+                signal.Signals(error.signal if isinstance(error, InterruptedBySignalError) else signal.SIGINT).name,
+            )
             self.journal.message(f"interrupted at step {trainer.step}; go on with: dlx train {quoted(run.path)} --resume")
             raise
         except BaseException as error:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dlx.commands.listing import GIVEN
+from dlx.commands.listing import NOT_FROM_DATA
 from dlx.config import shipped, spec
 from dlx.errors import DlxError, UsageError, brief, meant, nearest, one_line
 from dlx.storage import files
@@ -60,7 +60,7 @@ def _component(kind: Any, name: str) -> list[str]:
     lines = [f"{kind.kind} {name}", ""]
     about = re.split(r"\n\n *(?:Args:|\.\. math)", kind.about(name))[0]
     lines += [f"  {line}".rstrip() for line in about.splitlines()[:14]]
-    facts = [p.name for p in wanted.facts.values() if p.name not in GIVEN]
+    facts = [p.name for p in wanted.facts.values() if p.name not in NOT_FROM_DATA]
     if facts:
         lines += ["", f"  facts    {', '.join(facts)}"]
     lines += [""] if choices else []

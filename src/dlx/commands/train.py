@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dlx.assembly.plan import Plan
 
 # What a resumed run may change without becoming another experiment.
-FREE = (
+MAY_CHANGE_ON_RESUME = (
     "name",
     "epochs",
     "steps",
@@ -45,7 +45,7 @@ def train(
     quiet: bool = False,
     trust: bool = False,
 ) -> dict[str, Any]:
-    """Train and give a summary; raises DlxError, and Interrupted after a signal.
+    """Train and give a summary; raises DlxError, and InterruptedBySignalError after a signal.
 
     `config` is a file, a run to resume, the name of a config that comes with dlx, or a mapping of the same sections.
     `trust` lets a run made elsewhere, resumed by its name alone, read and fetch what its config names.
@@ -84,7 +84,7 @@ def _kept_name(path: Path) -> str | None:
 def _approve(plan: Plan, run: Path, earlier: Loaded, trusted: bool) -> None:
     """Refuse to go on with another experiment than a run's, and what a stranger's run may not ask for."""
     old = earlier.spec([]).values
-    if changed := [key for key in differences(old, plan.resolved()) if not key.startswith(FREE)]:
+    if changed := [key for key in differences(old, plan.resolved()) if not key.startswith(MAY_CHANGE_ON_RESUME)]:
         raise UsageError(f"{run}: to resume, the experiment must stay as it was; changed: {'; '.join(changed)}")
     earlier.approve(plan, trusted)
 

@@ -26,7 +26,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
 REQUIRED = ("task", "data", "model")
 MAX_ENTRIES = 1000  # of a section
 WORDS = {str: "a name", int: "a whole number", dict: "a mapping", list: "a list"}
-MOST = {"epochs": 10**12, "steps": 10**12, "seed": 2**32 - 1}  # scikit-learn takes no larger seed
+LARGEST_NUMBERS = {"epochs": 10**12, "steps": 10**12, "seed": 2**32 - 1}  # scikit-learn takes no larger seed
 # Keys that are often written at the top, and the section each belongs in.
 INNER = {
     key: section
@@ -61,7 +61,7 @@ def structure(values: dict[str, Any]) -> list[Fault]:
         faults.append(Fault(("steps",), "give epochs or steps, not both"))
     faults += [
         Fault((key,), f"wants a number from 0 to {most:,}, not {shown(values[key])}")
-        for key, most in MOST.items()
+        for key, most in LARGEST_NUMBERS.items()
         if type(values.get(key)) is int and not 0 <= values[key] <= most
     ]
     # A run that was resumed from within its own folder may have kept "", which training refuses to begin with.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dlx.config.sections import has_short_form
-from dlx.errors import ConfigError, Fault, Misfit, Path, UsageError, dotted, shown, unknown
+from dlx.errors import ComponentError, ConfigError, Fault, Path, UsageError, dotted, shown, unknown
 
 MISSING = object()
 
@@ -43,7 +43,7 @@ class Spec:
             yield
         except ConfigError as error:
             raise SpecError(self.describe(error)) from None
-        except Misfit as error:
+        except ComponentError as error:
             raise SpecError(self.describe(ConfigError([Fault(error.path, error.message)]))) from None
 
     def describe(self, error: ConfigError) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from dlx.core.batch import Batch, Loss, Shown
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 INPUT_ONLY = ("input",)
 
@@ -47,9 +47,9 @@ class Task(nn.Module):
         return self.model(**{word: batch[word] for word in self.words if word in batch})
 
     def refuse_unread(self, batch: Batch) -> None:
-        """Raise Misfit where the data gives inputs that the model does not read."""
+        """Raise ComponentError where the data gives inputs that the model does not read."""
         if unread := [word for word in batch if word not in (*self.words, "target", "index")]:
-            raise Misfit(f"does not read '{unread[0]}', which the data gives; it reads {', '.join(self.words)}")
+            raise ComponentError(f"does not read '{unread[0]}', which the data gives; it reads {', '.join(self.words)}")
 
     def forward(self, batch: Batch) -> Loss:
         """Compute the one loss of a batch."""
@@ -72,7 +72,7 @@ class Task(nn.Module):
         return None
 
     def verify(self, batch: Batch) -> None:
-        """Raise Misfit, before the first step, where model, data and task cannot work together."""
+        """Raise ComponentError, before the first step, where model, data and task cannot work together."""
 
     def act(self, batch: Batch, explore: bool) -> Batch:
         """Choose actions in view of a batch of observations; only tasks that live in an environment do.

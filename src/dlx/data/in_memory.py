@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlx.core import Batch, Processor, Source
 from dlx.data.order import permutation
-from dlx.errors import Misfit, UsageError, unknown
+from dlx.errors import ComponentError, UsageError, unknown
 
 SMALL = 256 * 2**20  # bytes of a split up to which a shuffled copy is made each epoch: slicing is faster than gathering
 
@@ -46,7 +46,7 @@ class InMemorySource(Source):
         self.least = batch_size if drop_last else 1  # samples that still make a batch
         if self.size < self.least and "train" in data:
             hint = "; use a smaller one, or drop_last: false" if self.size else ""
-            raise Misfit(f"the training split has {self.size} samples, less than a batch{hint}", ("batch_size",))
+            raise ComponentError(f"the training split has {self.size} samples, less than a batch{hint}", ("batch_size",))
         if "train" in data:
             self.batches_per_epoch = self.size // batch_size if drop_last else -(-self.size // batch_size)
             last = 0 if drop_last else self.size % batch_size

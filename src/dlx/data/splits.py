@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 SplitSeed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
@@ -37,11 +37,11 @@ def draw(
     """Divide the numbers below `size`, each part in ascending order; both fractions are of the whole.
 
     With labels every class keeps its share (scikit-learn's train_test_split, stratified). The test examples are drawn first,
-    so they do not depend on `val`. A fraction of 0 gives no such split. Raises Misfit where the examples are too few:
+    so they do not depend on `val`. A fraction of 0 gives no such split. Raises ComponentError where the examples are too few:
     `unit` says what one is called, `remedy` what to do about a class of only one.
     """
     if val + test >= 1:
-        raise Misfit(f"val {val} and test {test} leave nothing to train on", ("val",))
+        raise ComponentError(f"val {val} and test {test} leave nothing to train on", ("val",))
     classes = None if labels is None else Classes(*np.unique(np.asarray(labels), return_inverse=True), unit, remedy)
     train, parts = np.arange(size), {}
     for name, fraction in (("test", test), ("val", val)):
@@ -60,7 +60,7 @@ class Classes(NamedTuple):
     remedy: str
 
     def refuse_rare(self, numbers: np.ndarray, split: str) -> None:
-        """Raise Misfit where a class has too few of these examples to be in both parts."""
+        """Raise ComponentError where a class has too few of these examples to be in both parts."""
         counts = np.bincount(self.codes[numbers], minlength=len(self.names))
         if rare := [f"'{name}'" for name in self.names[counts == 1].tolist()]:
             told = ", ".join(rare[:5]) + (f" and {len(rare) - 5:,} more" if len(rare) > 5 else "")
@@ -68,7 +68,7 @@ class Classes(NamedTuple):
             message = (
                 f"cannot share the classes out between train and {split}: {told} {verb} one {self.unit} only; {self.remedy}"
             )
-            raise Misfit(message, (split,))
+            raise ComponentError(message, (split,))
 
 
 def _divide(
@@ -82,4 +82,4 @@ def _divide(
     try:
         return tuple(train_test_split(numbers, test_size=count, random_state=split_seed, stratify=kept))
     except ValueError as error:
-        raise Misfit(f"cannot draw {count} of {len(numbers)} {unit}s for {name}: {error}", (name,)) from None
+        raise ComponentError(f"cannot draw {count} of {len(numbers)} {unit}s for {name}: {error}", (name,)) from None

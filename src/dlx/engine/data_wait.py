@@ -9,9 +9,9 @@ from typing import Any
 
 from dlx.core import Batch, Source
 
-SPAN = 200  # steps to a span that is judged; an epoch where that has fewer
-SECONDS = 10.0  # that a span takes at least: nobody needs advice on what is over sooner
-MOST = 0.3  # share of a span that may go by in waiting
+STEPS_JUDGED = 200  # steps to a span that is judged; an epoch where that has fewer
+SHORTEST_SECONDS = 10.0  # that a span takes at least: nobody needs advice on what is over sooner
+MOST_WAITING = 0.3  # share of a span that may go by in waiting
 ADVICE = (
     "of the training time goes by in waiting for data. Larger batches help (batch_size), and, where the data set has such "
     "settings, smaller images (image_size, cache_size), fewer augmentations, and a cache rather than none"
@@ -59,8 +59,8 @@ class Waiting:
 
     def advice(self) -> str | None:
         """Say, once, what helps where a whole span went by in waiting."""
-        if self.told or self.steps < self.span or self.spent < SECONDS:
+        if self.told or self.steps < self.span or self.spent < SHORTEST_SECONDS:
             return None
-        share, self.told = self.waited / self.spent, self.waited > MOST * self.spent
+        share, self.told = self.waited / self.spent, self.waited > MOST_WAITING * self.spent
         self.steps, self.waited, self.spent, self.line = 0, 0.0, 0.0, (0.0, 0.0)
         return f"{share:.0%} {ADVICE}" if self.told else None

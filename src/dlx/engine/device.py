@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.storage.machine import cpu_flags
 
 CORES = torch.get_num_threads()  # torch's own choice, read before anything changes it
@@ -108,7 +108,7 @@ def available() -> list[str]:
 
 
 def choose(name: str) -> torch.device:
-    """Turn a name into a device; raises Misfit where it is none or is not here."""
+    """Turn a name into a device; raises ComponentError where it is none or is not here."""
     kinds = available()
     if name == "auto":
         return torch.device(kinds[0])
@@ -116,11 +116,11 @@ def choose(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise Misfit(f"'{name}' is no device; there is auto, {', '.join(kinds)}", ("name",)) from None
+        raise ComponentError(f"'{name}' is no device; there is auto, {', '.join(kinds)}", ("name",)) from None
     if device.type not in kinds:
-        raise Misfit(f"'{name}' is not available here; there is {', '.join(kinds)}", ("name",))
+        raise ComponentError(f"'{name}' is not available here; there is {', '.join(kinds)}", ("name",))
     if device.index is not None and device.type != "cpu" and device.index >= torch.get_device_module(device).device_count():
-        raise Misfit(f"'{name}' is not here; there are {torch.get_device_module(device).device_count()}", ("name",))
+        raise ComponentError(f"'{name}' is not here; there are {torch.get_device_module(device).device_count()}", ("name",))
     return device
 
 

@@ -12,7 +12,7 @@ import torch
 
 from dlx.core import Batch, Loss, Metric, Picture, Shown, Task, to_device
 from dlx.engine.device import Device
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.storage.failures import optional
 
 MakeMetrics = Callable[[], Sequence[Metric]]
@@ -28,7 +28,7 @@ class Evaluation:
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     metrics: Sequence[Metric] = ()
     givers: Mapping[str, int] = field(default_factory=dict)  # of each number of a metric, which of the metrics gives it
-    given_twice: Sequence[Misfit] = ()  # numbers that two metrics give, so far alike
+    given_twice: Sequence[ComponentError] = ()  # numbers that two metrics give, so far alike
     shown: Mapping[str, Shown] = field(default_factory=dict)  # drawn or written by the task from the first batch
     batches: int = 0
 
@@ -121,7 +121,7 @@ class Means:
 class Numbers:
     """What metrics compute, in one mapping: no number may hide another of its name.
 
-    `own` are the task's. Raises Misfit where two metrics give different numbers of one name; equal ones are noted, since they
+    `own` are the task's. Raises ComponentError where two metrics give different numbers of one name; equal ones are noted, since they
     may be one number by nature, such as a class's F1 within a report.
     """
 
@@ -129,7 +129,7 @@ class Numbers:
         self.own = own or {}
         self.scalars: dict[str, float] = {**self.own}
         self.givers: dict[str, int] = {}
-        self.given_twice: list[Misfit] = []
+        self.given_twice: list[ComponentError] = []
         for place, metric in enumerate(metrics):
             for name, value in metric.compute().items():
                 self._refuse_hidden(name, value, place)
@@ -139,10 +139,10 @@ class Numbers:
     def _refuse_hidden(self, name: str, value: float, place: int) -> None:
         gives, remedy = f"gives the number '{name}', which", "one would hide the other, so leave one out"
         if name in self.own:
-            raise Misfit(f"{gives} is the task's own; {remedy}", ("metrics", place))
+            raise ComponentError(f"{gives} is the task's own; {remedy}", ("metrics", place))
         if name not in self.givers:
             return
-        clash = Misfit(f"{gives} metrics[{self.givers[name]}] gives too; {remedy}", ("metrics", place))
+        clash = ComponentError(f"{gives} metrics[{self.givers[name]}] gives too; {remedy}", ("metrics", place))
         before = self.scalars[name]
         if not (before == value or (math.isnan(before) and math.isnan(value))):
             raise clash

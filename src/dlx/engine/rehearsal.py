@@ -13,7 +13,7 @@ from torch import Tensor
 from dlx.core import Batch, Schedule, Source, Task, shortened, to_device
 from dlx.engine.device import Device
 from dlx.engine.evaluator import Evaluation
-from dlx.errors import DlxError, Misfit, nearest
+from dlx.errors import ComponentError, DlxError, nearest
 
 FEW = 4  # samples of a batch up to which its size alone may make training fail
 
@@ -23,7 +23,7 @@ log = logging.getLogger("dlx")
 def monitored(validate: Callable[[int], Evaluation], monitor: str | None) -> tuple[str, bool]:
     """Settle which number chooses the best checkpoint and whether more of it is better.
 
-    As few batches of the validation split are evaluated as give the number. Raises Misfit where there is no such number, or
+    As few batches of the validation split are evaluated as give the number. Raises ComponentError where there is no such number, or
     where the targets of the whole split leave it undefined.
     """
     asked = 1
@@ -41,12 +41,12 @@ def _chosen(found: Evaluation, monitor: str | None) -> str:
     for clash in found.given_twice:
         raise clash
     if not found.scalars:
-        raise Misfit("gives no number to choose the best checkpoint by; name a metric", ("metrics",))
+        raise ComponentError("gives no number to choose the best checkpoint by; name a metric", ("metrics",))
     name = monitor or next((n for n in found.scalars if n != "loss"), "loss")
     if name not in found.scalars:
         near = nearest(name, found.scalars)
         hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(found.scalars)}"
-        raise Misfit(f"no number '{name}'; {hint}", ("trainer", "monitor"))
+        raise ComponentError(f"no number '{name}'; {hint}", ("trainer", "monitor"))
     return name
 
 
@@ -54,7 +54,7 @@ def _tell_undefined(found: Evaluation, name: str) -> None:
     told = f"'{name}', which chooses the best checkpoint, is not defined on the validation split"
     if reason := found.undefined(name):
         remedy = "let another number choose by trainer.monitor, such as loss, or give another validation split"
-        raise Misfit(f"{told}: {reason}; {remedy}", ("metrics", found.givers[name]))
+        raise ComponentError(f"{told}: {reason}; {remedy}", ("metrics", found.givers[name]))
     log.warning("%s before training; where it stays so, training ends at the first evaluation", told)
 
 
@@ -75,7 +75,7 @@ def raised(
 def small_batches(task: Task, source: Source, sizes: Iterable[int], device: Device, seed: int) -> None:
     """Refuse batches with fewer samples than the model can be trained on, such as one alone under batch norm.
 
-    `sizes` are those of the batches to come. Raises Misfit where a batch fails that would not if it were twice as large.
+    `sizes` are those of the batches to come. Raises ComponentError where a batch fails that would not if it were twice as large.
     """
     small = [size for size in sizes if size <= FEW]
     batch: Batch = next(iter(source.evaluate(None, "train"))) if small else {}
@@ -84,7 +84,7 @@ def small_batches(task: Task, source: Source, sizes: Iterable[int], device: Devi
         reason = untrainable(task, to_device(few, device.device), device, seed)
         twice = _each(few, lambda value: torch.cat([value, value]))
         if reason and not untrainable(task, to_device(twice, device.device), device, seed):
-            raise Misfit(_too_small(size, source, reason), ("data", "batch_size"))
+            raise ComponentError(_too_small(size, source, reason), ("data", "batch_size"))
 
 
 def _too_small(size: int, source: Source, reason: str) -> str:

@@ -21,7 +21,7 @@ TAKEN = ("loss", "gradient_norm", "lr", "waiting")  # names of the log's own num
 Totals = dict[str, list[float]]  # name -> [sum over the items, number of items]
 
 
-class NonFinite(DlxError):
+class NonFiniteError(DlxError):
     """A loss or gradient that is not finite; the parameters are as they were before the update."""
 
 
@@ -86,17 +86,17 @@ class Stepper:
             gradients, self.found_inf, self.one if weight == 1 else self.one / weight
         )
         if self.found_inf.item():
-            raise NonFinite(f"the gradient of {_named(part)} is not finite{_samples(group)}")
+            raise NonFiniteError(f"the gradient of {_named(part)} is not finite{_samples(group)}")
         if self.clip_norm:
             norm = clip_grad_norm_(self.parameters[part], self.clip_norm)
             _add(totals, f"gradient_norm{'/' * bool(part)}{part}", norm.item(), 1.0)
         self.steps[part]()
 
     def record(self, loss: Loss, group: Sequence[Batch], totals: Totals) -> None:
-        """Add a loss and its further numbers to the totals; raises NonFinite."""
+        """Add a loss and its further numbers to the totals; raises NonFiniteError."""
         value = loss.value.item()
         if not math.isfinite(value):
-            raise NonFinite(f"{_named(loss.part)} is {value}{_samples(group)}")
+            raise NonFiniteError(f"{_named(loss.part)} is {value}{_samples(group)}")
         weight = float(loss.weight)
         _add(totals, f"loss/{loss.part}" if loss.part else "loss", value, weight)
         if loss.scalars:

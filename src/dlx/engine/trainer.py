@@ -15,14 +15,14 @@ from torch.optim import Optimizer
 from dlx.core import Batch, Logger, Schedule, Source, Table, Task, Thawing, to_device
 from dlx.engine import rehearsal
 from dlx.engine.actor import Actor
-from dlx.engine.data_wait import SPAN, Waiting
+from dlx.engine.data_wait import STEPS_JUDGED, Waiting
 from dlx.engine.device import Device
 from dlx.engine.ema import MovingAverage
 from dlx.engine.evaluator import Evaluation, MakeMetrics, evaluate
 from dlx.engine.options import SPACING, TrainerOptions
 from dlx.engine.record import Record, Unrecorded
-from dlx.engine.step import NonFinite, Stepper, Totals
-from dlx.errors import DlxError, Interrupted, Misfit
+from dlx.engine.step import NonFiniteError, Stepper, Totals
+from dlx.errors import ComponentError, DlxError, InterruptedBySignalError
 
 PULSE = 0.1  # seconds between two signs of progress
 
@@ -49,7 +49,7 @@ class Trainer:
         self.evaluate_every = options.evaluate_every or self.steps_per_epoch or max(total_steps // 20, 1)
         self.stepper = Stepper(task, optimizers, device, options.clip_norm)
         self.average = MovingAverage(task, options.ema) if options.ema else None
-        self.waiting = Waiting(min(SPAN, self.steps_per_epoch or SPAN))
+        self.waiting = Waiting(min(STEPS_JUDGED, self.steps_per_epoch or STEPS_JUDGED))
         self.base_lr = {part: [g["lr"] for g in o.param_groups] for part, o in optimizers.items()}
         self.factor = dict.fromkeys(optimizers, 1.0)
         self.left_factors: dict[str, float] = {}  # of the last step before a resume
@@ -66,7 +66,7 @@ class Trainer:
         self.best_found: Evaluation | None = None
 
     def fit(self, logger: Logger | None = None, record: Record | None = None) -> None:
-        """Train to the last step; raises NonFinite, Interrupted, or what a component raises.
+        """Train to the last step; raises NonFiniteError, InterruptedBySignalError, or what a component raises.
 
         `logger` has the numbers and pictures, and `record` the states; without them they are lost.
         """
@@ -126,8 +126,8 @@ class Trainer:
         """Take one step; a failure names its number."""
         try:
             self.stepper(group, self.totals)
-        except NonFinite as error:
-            raise NonFinite(f"step {self.step + 1}: {error}") from None
+        except NonFiniteError as error:
+            raise NonFiniteError(f"step {self.step + 1}: {error}") from None
         self.step += 1
         if self.average:
             self.average.update()
@@ -147,14 +147,14 @@ class Trainer:
         """Stop, with everything saved, where a signal asks for it."""
         if signal := self.record.stop_signal():
             self.finish()
-            raise Interrupted(signal)
+            raise InterruptedBySignalError(signal)
 
     def stop_while_waiting(self) -> None:
         """Stop where a signal asks for it while a batch is waited for; in an evaluation, without saving: it comes out again."""
         if signal := self.record.stop_signal():
             if self.waiting.return_to_step(self.source):
                 self.finish()
-            raise Interrupted(signal)
+            raise InterruptedBySignalError(signal)
 
     def evaluate(self) -> None:
         """Evaluate on the validation split, judge, log and save."""
@@ -197,7 +197,7 @@ class Trainer:
         value, loss = scalars[self.monitor], scalars.get("loss", 0.0)
         for name, number in ((self.monitor, value), ("loss", loss)):
             if not math.isfinite(number):
-                raise NonFinite(f"step {self.step}: the validation {name} is {number}")
+                raise NonFiniteError(f"step {self.step}: the validation {name} is {number}")
         sign = 1 if self.higher_is_better else -1
         better = self.best is None or (sign * value, -loss) > (sign * self.best["value"], -self.best["loss"])
         if better:
@@ -213,7 +213,7 @@ class Trainer:
             self.monitor, self.higher_is_better = rehearsal.monitored(self.validate, self.monitor)
         elif self.monitor or self.options.early_stopping:
             place = ("trainer", "monitor" if self.monitor else "early_stopping")
-            raise Misfit("needs a validation split, and the data has none", place)
+            raise ComponentError("needs a validation split, and the data has none", place)
         self.rehearse_small_batches()
         self.rehearsed = True
 

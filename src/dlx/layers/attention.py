@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.building import SEQUENCE, Shape, require
 from dlx.layers.normalization import Rate
 from dlx.registry import layers
@@ -40,7 +40,7 @@ def attention(input_shape: Shape, *, heads: PositiveInt = 4, dropout: Rate = 0.0
     """Let every step look at all the others, in several heads; `causal` hides the later ones."""
     require(input_shape, SEQUENCE)
     if input_shape[1] % heads:
-        raise Misfit(f"wants a divisor of {input_shape[1]} features, not {heads}", ("heads",))
+        raise ComponentError(f"wants a divisor of {input_shape[1]} features, not {heads}", ("heads",))
     return SelfAttention(input_shape[1], heads, dropout, causal)
 
 

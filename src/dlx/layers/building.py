@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from dlx.errors import Misfit, Path
+from dlx.errors import ComponentError, Path
 
 Shape = tuple[int, ...]  # of one sample, without the batch
 
@@ -16,7 +16,7 @@ FEATURES, SEQUENCE, IMAGE = 1, 2, 3  # what a sample is, by the number of its ax
 KINDS = {FEATURES: "features (size,)", SEQUENCE: "a sequence (steps, features)", IMAGE: "an image (channels, height, width)"}
 
 
-class ShapeMisfit(Misfit):
+class LayerShapeError(ComponentError):
     """A builder cannot work with its input's shape; whoever stacks the layers says where that shape comes from."""
 
     def __init__(self, wants: str, path: Path = ()) -> None:
@@ -25,9 +25,9 @@ class ShapeMisfit(Misfit):
 
 
 def require(input_shape: Shape, *kinds: int) -> None:
-    """Raise ShapeMisfit unless a sample is one of the kinds, such as IMAGE and SEQUENCE."""
+    """Raise LayerShapeError unless a sample is one of the kinds, such as IMAGE and SEQUENCE."""
     if len(input_shape) not in kinds:
-        raise ShapeMisfit(" or ".join(KINDS[kind] for kind in kinds))
+        raise LayerShapeError(" or ".join(KINDS[kind] for kind in kinds))
 
 
 def chain(**modules: nn.Module | None) -> nn.Module:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.activation import Activation, make_optional
 from dlx.layers.building import Shape, chain
 from dlx.layers.stack import LayerList, build_stack
@@ -28,7 +28,7 @@ class Residual(nn.Module):
 def make_projection(input_shape: Shape, output_shape: Shape) -> nn.Module | None:
     """Make what brings one shape to another: a linear map of the features, or a 1x1 convolution with a stride.
 
-    Raises Misfit where neither can.
+    Raises ComponentError where neither can.
     """
     if input_shape == output_shape:
         return None
@@ -39,7 +39,7 @@ def make_projection(input_shape: Shape, output_shape: Shape) -> nn.Module | None
         rows, columns = math.ceil(height / new_height), math.ceil(width / new_width)
         if (math.ceil(height / rows), math.ceil(width / columns)) == (new_height, new_width):
             return nn.Conv2d(input_shape[0], output_shape[0], 1, (rows, columns))
-    raise Misfit(f"its layers turn {input_shape} into {output_shape}, to which the input cannot be added")
+    raise ComponentError(f"its layers turn {input_shape} into {output_shape}, to which the input cannot be added")
 
 
 @layers("residual")

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.activation import Activation, make_optional
 from dlx.layers.building import IMAGE, SEQUENCE, Initializer, Shape, chain, initialized, require
 from dlx.layers.shorthand import Size
@@ -34,7 +34,7 @@ def _pads(padding: Padding, kernel_size: tuple[int, ...], dilation: int) -> list
 
 def _check_groups(groups: int, *channels: int) -> None:
     if any(number % groups for number in channels):
-        raise Misfit(f"wants a divisor of {' and of '.join(map(str, channels))} channels, not {groups}", ("groups",))
+        raise ComponentError(f"wants a divisor of {' and of '.join(map(str, channels))} channels, not {groups}", ("groups",))
 
 
 @layers("conv2d")

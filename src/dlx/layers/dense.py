@@ -6,7 +6,7 @@ from pydantic import NonNegativeInt
 from torch import Tensor, nn
 
 from dlx.layers.activation import Activation, make_optional
-from dlx.layers.building import FEATURES, SEQUENCE, Initializer, Shape, ShapeMisfit, chain, initialized, require
+from dlx.layers.building import FEATURES, SEQUENCE, Initializer, LayerShapeError, Shape, chain, initialized, require
 from dlx.layers.shorthand import Size
 from dlx.registry import layers
 
@@ -49,5 +49,5 @@ def embedding(
     (steps) -> (steps, size). `vocab_size` is the number of codes; the vector at `padding_index` stays zero.
     """
     if len(input_shape) != 1:
-        raise ShapeMisfit("codes (steps,)")
+        raise LayerShapeError("codes (steps,)")
     return Embedding(vocab_size, size, padding_index)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.building import FEATURES, IMAGE, SEQUENCE, Shape, require
 from dlx.layers.pooling import AlongSteps
 from dlx.registry import layers
@@ -46,7 +46,7 @@ def group_norm(input_shape: Shape, *, groups: PositiveInt = 8, epsilon: Positive
     require(input_shape, FEATURES, SEQUENCE, IMAGE)
     channels = input_shape[-1] if len(input_shape) < 3 else input_shape[0]
     if channels % groups:
-        raise Misfit(f"wants a divisor of {channels} channels, not {groups}", ("groups",))
+        raise ComponentError(f"wants a divisor of {channels} channels, not {groups}", ("groups",))
     norm = nn.GroupNorm(groups, channels, epsilon)
     return AlongSteps(norm) if len(input_shape) == 2 else norm
 

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
-from dlx.layers.building import IMAGE, KINDS, SEQUENCE, Shape, ShapeMisfit, require
+from dlx.errors import ComponentError
+from dlx.layers.building import IMAGE, KINDS, SEQUENCE, LayerShapeError, Shape, require
 from dlx.layers.convolution import Padding
 from dlx.registry import layers
 
@@ -31,7 +31,7 @@ def _window(size: int, stride: int, padding: Padding) -> tuple[int, bool]:
     if size % 2:
         return (size - 1) // 2, False
     if size != stride:
-        raise Misfit("'same' wants an odd size or a stride equal to the size", ("padding",))
+        raise ComponentError("'same' wants an odd size or a stride equal to the size", ("padding",))
     return 0, True
 
 
@@ -101,7 +101,7 @@ def upsample(input_shape: Shape, *, factor: PositiveInt = 2, mode: Literal["near
     if len(input_shape) == 3:
         return nn.Upsample(scale_factor=factor, mode=mode)
     if mode == "bilinear":
-        raise ShapeMisfit(KINDS[IMAGE], ("mode",))
+        raise LayerShapeError(KINDS[IMAGE], ("mode",))
     return AlongSteps(nn.Upsample(scale_factor=factor, mode="nearest"))
 
 

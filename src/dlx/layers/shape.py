@@ -7,7 +7,7 @@ import math
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from dlx.layers.building import FEATURES, Shape, ShapeMisfit, require
+from dlx.layers.building import FEATURES, LayerShapeError, Shape, require
 from dlx.registry import layers
 
 
@@ -34,7 +34,7 @@ def reshape(input_shape: Shape, *, shape: list[int]) -> nn.Module:
     known = math.prod(size for size in shape if size != -1)
     total, free = math.prod(input_shape), shape.count(-1)
     if known <= 0 or free > 1 or any(size < -1 for size in shape) or (total % known if free else total != known):
-        raise ShapeMisfit(f"a shape that holds as many values as {shape}", ("shape",))
+        raise LayerShapeError(f"a shape that holds as many values as {shape}", ("shape",))
     # The missing size is settled here: -1 beside the batch's own size would fail on an empty batch.
     return Reshape(tuple(total // known if size == -1 else size for size in shape))
 
@@ -54,7 +54,7 @@ class Permute(nn.Module):
 def permute(input_shape: Shape, *, axes: list[PositiveInt]) -> nn.Module:
     """Put the axes of a sample in another order; they count from 1, as in Keras: [2, 1] swaps steps and features."""
     if sorted(axes) != list(range(1, len(input_shape) + 1)):
-        raise ShapeMisfit(f"an input with the axes {sorted(axes)}", ("axes",))
+        raise LayerShapeError(f"an input with the axes {sorted(axes)}", ("axes",))
     return Permute(tuple(axes))
 
 

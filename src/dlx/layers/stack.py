@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlx.errors import Misfit, Path, dotted, unknown
-from dlx.layers.building import Shape, ShapeMisfit
+from dlx.errors import ComponentError, Path, dotted, unknown
+from dlx.layers.building import LayerShapeError, Shape
 from dlx.layers.shorthand import FactOrNumber, LayerList, OneLayer, Size, Written, read
 from dlx.registry import layers
 from dlx.registry.signatures import markers
@@ -49,7 +49,7 @@ def build_stack(
 ) -> Stack:
     """Build the layers a config lists; `path` is where the list stands, `origin` says what the first one reads.
 
-    Raises Misfit at the layer that does not fit the one before it.
+    Raises ComponentError at the layer that does not fit the one before it.
     """
     return Stack(*assemble(specs, input_shape, facts, path, origin))
 
@@ -76,18 +76,18 @@ def _fit(written: Written, shape: Shape, facts: Mapping[str, Any], path: Path, s
     try:
         module = build_layer(written, shape, facts)
         return module, infer_shape(module, shape)
-    except ShapeMisfit as error:
+    except LayerShapeError as error:
         message = f"wants {error.wants}, but gets {shape} from {source}"
-        raise Misfit(message, written.place(path, error.path)) from None
-    except Misfit as error:
-        raise Misfit(error.message, written.place(path, error.path)) from None
+        raise ComponentError(message, written.place(path, error.path)) from None
+    except ComponentError as error:
+        raise ComponentError(error.message, written.place(path, error.path)) from None
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
-        raise Misfit(f"does not take {shape} from {source}: {reason}", written.place(path)) from error
+        raise ComponentError(f"does not take {shape} from {source}: {reason}", written.place(path)) from error
 
 
 def build_layer(written: Written, input_shape: Shape, facts: Mapping[str, Any]) -> nn.Module:
-    """Build one layer for inputs of a shape; raises Misfit with a path within the layer."""
+    """Build one layer for inputs of a shape; raises ComponentError with a path within the layer."""
     return layers.build(written.name, resolve(written, facts), {**facts, "input_shape": input_shape})
 
 
@@ -104,9 +104,9 @@ def resolve(written: Written, facts: Mapping[str, Any]) -> dict[str, Any]:
 def _fact(name: str, facts: Mapping[str, Any], path: Path) -> int:
     numbers = [fact for fact, value in facts.items() if isinstance(value, int) and fact != "seed"]
     if name in facts and name not in numbers:
-        raise Misfit(f"the fact '{name}' is no size; sizes are {', '.join(numbers)}", path)
+        raise ComponentError(f"the fact '{name}' is no size; sizes are {', '.join(numbers)}", path)
     if name not in facts:
-        raise Misfit(f"'{name}': {unknown('fact', name, numbers)}", path)
+        raise ComponentError(f"'{name}': {unknown('fact', name, numbers)}", path)
     return facts[name]
 
 

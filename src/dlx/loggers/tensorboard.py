@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from dlx.core import Logger, Picture
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import loggers
 from dlx.storage.run import Run
 
@@ -22,7 +22,7 @@ class TensorBoard(Logger):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise Misfit("needs the extra 'tensorboard': pip install 'dlx[tensorboard]'") from None
+            raise ComponentError("needs the extra 'tensorboard': pip install 'dlx[tensorboard]'") from None
         self.writer = SummaryWriter(str(run.folder("tensorboard")))
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:

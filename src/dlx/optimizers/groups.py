@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
@@ -28,7 +28,7 @@ def options(
 
 
 def parameter_groups(model: nn.Module, options: Mapping[str, Any], weight_decay: float = 0.0) -> list[dict[str, Any]]:
-    """Divide a model's trainable parameters by their settings; raises Misfit where a pattern, or its decay, has no effect."""
+    """Divide a model's trainable parameters by their settings; raises ComponentError where a pattern, or its decay, has no effect."""
     kinds, patterns = _kinds(model), options["groups"]
     found: dict[str, dict[str, Any]] = {}
     unused = set(patterns)
@@ -47,10 +47,10 @@ def parameter_groups(model: nn.Module, options: Mapping[str, Any], weight_decay:
         found.setdefault(str(sorted(settings.items())), {"params": [], **settings})["params"].append(parameter)
     if unused:
         names = ", ".join(sorted({n.partition(".")[0] + ".*" for n, _ in model.named_parameters()}))
-        raise Misfit(f"no parameter matches; there is {names}", ("groups", sorted(unused)[0]))
+        raise ComponentError(f"no parameter matches; there is {names}", ("groups", sorted(unused)[0]))
     if without_effect:
         reason = f"all that matches is of the kinds in no_decay ({', '.join(options['no_decay'])}); change that list"
-        raise Misfit(f"has no effect: {reason}", ("groups", sorted(without_effect)[0], "weight_decay"))
+        raise ComponentError(f"has no effect: {reason}", ("groups", sorted(without_effect)[0], "weight_decay"))
     return list(found.values())
 
 

@@ -12,7 +12,7 @@ from dlx.errors import UsageError
 from dlx.processors.csv.text import Block, blocks
 
 Cell = str | float
-TOLD = 5  # how many faults of a file one message tells
+FAULTS_TOLD = 5  # how many faults of a file one message tells
 CELL = csv.field_size_limit()  # characters of the longest cell
 NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _number = re.compile(NUMBER)
@@ -42,7 +42,7 @@ def check(faults: Sequence[Fault], count: int = 0) -> None:
     """Raise one UsageError that tells the first faults and counts the others, `count` in all."""
     if faults:
         ordered = sorted(faults, key=lambda fault: fault.row.line)
-        lines = [f"{fault.row.place}: {fault.message}" for fault in ordered[:TOLD]]
+        lines = [f"{fault.row.place}: {fault.message}" for fault in ordered[:FAULTS_TOLD]]
         others = max(count, len(faults)) - len(lines)
         raise UsageError("\n".join(lines + ([f"and {others:,} more"] if others else [])))
 

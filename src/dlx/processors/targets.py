@@ -18,7 +18,7 @@ from dlx.errors import UsageError
 from dlx.processors.csv.cells import Cells, Faults
 from dlx.processors.labels import Vocabulary, distinct, looks_alike, unique
 from dlx.processors.numbers import numbers
-from dlx.processors.rows import TOLD, number
+from dlx.processors.rows import FAULTS_TOLD, number
 
 DIGITS = 6  # digits of a prediction that are printed, counted from the first one of the targets' deviation
 DECIMALS = 15  # the most that are printed after the point
@@ -48,14 +48,14 @@ class ClassTarget:
         if len(labels) < 2:
             raise UsageError(f"column '{column}' holds one class only: {labels[0]!r}")
         if alike := looks_alike(written):
-            log.warning("column '%s': %s has a leading zero and is a class of its own", column, ", ".join(alike[:TOLD]))
+            log.warning("column '%s': %s has a leading zero and is a class of its own", column, ", ".join(alike[:FAULTS_TOLD]))
         return cls(column, labels, strip)
 
     def encode(self, cells: Cells) -> Tensor:
         """Number the labels `(N,)`; UsageError tells each that is not in the training split."""
         labels = cells[self.column]
         codes, faults = self.vocabulary.codes(labels, self.strip), Faults()
-        known = ", ".join(self.names[:TOLD]) + (", ..." if len(self.names) > TOLD else "")
+        known = ", ".join(self.names[:FAULTS_TOLD]) + (", ..." if len(self.names) > FAULTS_TOLD else "")
 
         def message(row: int) -> str:
             label = labels[row].as_py().rstrip(self.strip)
@@ -80,7 +80,7 @@ class ClassTarget:
 
     def describe(self) -> str:
         """Say what the classes are."""
-        return f"class of {len(self.names):,}: {', '.join(self.names[:TOLD])}{', ...' if len(self.names) > TOLD else ''}"
+        return f"class of {len(self.names):,}: {', '.join(self.names[:FAULTS_TOLD])}{', ...' if len(self.names) > FAULTS_TOLD else ''}"
 
     def state_dict(self) -> dict[str, Any]:
         """Tell the classes."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Self
 
-from dlx.errors import DlxError, Misfit, Path, UsageError, unknown
+from dlx.errors import ComponentError, DlxError, Path, UsageError, unknown
 from dlx.registry.signatures import REQUIRED, Signature, misdeclared, place_of, signature
 
 # What constructors are given by name: the facts of dlx's data sets (docs/glossary.md), and what else there is for some kinds.
@@ -118,9 +118,9 @@ class Registry:
         return name in self.entries
 
     def get(self, name: str, path: Path = ()) -> Any:
-        """Find a constructor; an unknown name is a Misfit at `path`."""
+        """Find a constructor; an unknown name is a ComponentError at `path`."""
         if name not in self:
-            raise Misfit(f"'{name}': {unknown(self.kind, name, self.names())}", path)
+            raise ComponentError(f"'{name}': {unknown(self.kind, name, self.names())}", path)
         return self.entries[name]
 
     def about(self, name: str) -> str:
@@ -141,11 +141,11 @@ class Registry:
             elif fact.name in facts:
                 given[fact.name] = facts[fact.name]
             elif fact.default is REQUIRED:
-                raise Misfit(self._lacking(name, fact.name, facts, source))
+                raise ComponentError(self._lacking(name, fact.name, facts, source))
         made = constructor(**wanted.arguments({**given, **choices}))
         base = self.base_class()
         if base and not isinstance(made, base):
-            raise Misfit(f"{self.kind} '{name}' gives {type(made).__name__}, and not a {base.__name__}")
+            raise ComponentError(f"{self.kind} '{name}' gives {type(made).__name__}, and not a {base.__name__}")
         return made
 
     def _lacking(self, name: str, fact: str, facts: Mapping[str, Any], source: str) -> str:

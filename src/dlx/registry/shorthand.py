@@ -36,7 +36,7 @@ class Notation:
         self.registry, self.foreign = kind, foreign
 
     def read(self, item: str | Mapping[str, Any]) -> Written:
-        """Read one entry of a list; raises Misfit on an unknown name."""
+        """Read one entry of a list; raises ComponentError on an unknown name."""
         name, value = (item, None) if isinstance(item, str) else next(iter(item.items()))
         self.registry.get(name)
         wanted = self.registry.signatures[name].choices

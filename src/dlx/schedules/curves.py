@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from dlx.core import Schedule
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import schedules
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -58,7 +58,7 @@ class Step(Schedule):
         gamma: PositiveFloat = 0.1,
     ) -> None:
         if (every is None) == (not at):
-            raise Misfit("give either 'every' (epochs) or 'at' (a list of epochs)")
+            raise ComponentError("give either 'every' (epochs) or 'at' (a list of epochs)")
         self.steps_per_epoch, self.every, self.at, self.gamma = steps_per_epoch, every, at or (), gamma
 
     def factor(self, step: int) -> float:

@@ -18,9 +18,9 @@ from dlx.storage.manifest import CheckpointError
 from dlx.storage.states import fault, told
 
 REQUIRED = ("config.yaml", "facts.json", "model.safetensors", "optimizer.safetensors", "processor.json", "state.json")
-MOST = 2**31  # of a size or a count that a model may be built by
-Count = Annotated[int, Field(ge=0, le=MOST)]
-Size = Annotated[int, Field(ge=1, le=MOST)]
+LARGEST_SIZE = 2**31  # of a size or a count that a model may be built by
+Count = Annotated[int, Field(ge=0, le=LARGEST_SIZE)]
+Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlx.errors import Fault, Marker, Misfit, Path, meant, nearest
+from dlx.errors import ComponentError, Fault, Marker, Path, meant, nearest
 from dlx.storage import failures
 
 SUFFIXES = (".safetensors", ".pt", ".pth")
@@ -25,7 +25,7 @@ ENTRIES = ("state_dict", "model_state_dict", "model", "module", "net", "network"
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")  # what wrappers put before every name
 COUNTER = "num_batches_tracked"  # batch norm's: old files lack it, and it matters only with momentum: null
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # those of 8 bits mean nothing without their scales
-PARTS = ("weight", "bias", "running_mean", "running_var")  # the order of a layer's tensors in PyTorch
+TENSORS_OF_A_LAYER = ("weight", "bias", "running_mean", "running_var")  # the order of a layer's tensors in PyTorch
 
 log = logging.getLogger("dlx")
 _withheld: ContextVar[bool] = ContextVar("withheld", default=False)
@@ -109,7 +109,7 @@ class _NoMatch(Exception):
 
 
 def read(file: str) -> Weights:
-    """Read the tensors of a .safetensors, .pt or .pth file, never running its code; raises Misfit."""
+    """Read the tensors of a .safetensors, .pt or .pth file, never running its code; raises ComponentError."""
     if not os.path.isfile(file):
         raise _misfit(file, "no such file")
     if not file.endswith(SUFFIXES):
@@ -173,7 +173,7 @@ def load(wanted: Mapping[str, Tensor], given: Weights, leeway: Leeway = Leeway()
     """Copy tensors into those of a model, in place, and log the report.
 
     Every name of the model must find its tensor, by name, else by order and shape: all or, but for the leeway, nothing.
-    Raises Misfit with the first differences.
+    Raises ComponentError with the first differences.
     """
     given = replace(given, tensors=_unwrapped(given.tensors, wanted))
     try:
@@ -242,7 +242,7 @@ def _check_pair(mine: str, name: str, wanted: Mapping[str, Tensor]) -> None:
     """Refuse what has the right shape by chance: a bias for a weight, or a name that the model has elsewhere in that shape."""
     ends = [n.rpartition(".")[2] for n in (mine, name)]
     elsewhere = name != mine and name in wanted and wanted[name].shape == wanted[mine].shape
-    if elsewhere or (ends[0] != ends[1] and set(ends) <= set(PARTS)):
+    if elsewhere or (ends[0] != ends[1] and set(ends) <= set(TENSORS_OF_A_LAYER)):
         raise _NoMatch(f"'{name}' stands where '{mine}' should")
 
 
@@ -251,11 +251,11 @@ def _numbered(names: list[str]) -> list[str]:
     layers: dict[str, list[str]] = {}
     for name in names:
         layer, _, part = name.rpartition(".")
-        layers.setdefault(layer if part in PARTS else name, []).append(name)
+        layers.setdefault(layer if part in TENSORS_OF_A_LAYER else name, []).append(name)
     keys = sorted(layers, key=lambda layer: [int(n) for n in re.findall(r"\d+", layer)])
     if not _told_by_numbers(keys):
         raise _NoMatch("a safetensors file keeps none, and its names do not number the layers")
-    rank = {part: place for place, part in enumerate(PARTS)}
+    rank = {part: place for place, part in enumerate(TENSORS_OF_A_LAYER)}
     return [name for layer in keys for name in sorted(layers[layer], key=lambda n: rank.get(n.rpartition(".")[2], 9))]
 
 
@@ -277,5 +277,5 @@ def _some(names: Collection[str]) -> str:
     return ", ".join(list(names)[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def _misfit(file: str, reason: str) -> Misfit:
-    return Misfit(f"{file}: {reason}", ("weights",))
+def _misfit(file: str, reason: str) -> ComponentError:
+    return ComponentError(f"{file}: {reason}", ("weights",))

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 
 from dlx.core import Batch, Loss, Task
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import tasks
 from dlx.tasks.views import Views, views
 
@@ -53,9 +53,9 @@ class Classification(Task):
         if num_classes > 5:  # with fewer, the best five are all
             self.eval_metrics = ("top_k", *self.eval_metrics)
         if label_smoothing and loss != "cross_entropy":
-            raise Misfit(f"only cross_entropy smooths labels, not {loss}", ("label_smoothing",))
+            raise ComponentError(f"only cross_entropy smooths labels, not {loss}", ("label_smoothing",))
         if views != "one" and input_shape and len(input_shape) != 3:
-            raise Misfit(f"'{views}' wants images, and the data has none; leave it out", ("views",))
+            raise ComponentError(f"'{views}' wants images, and the data has none; leave it out", ("views",))
         counts = torch.tensor(class_counts or [1] * num_classes, dtype=torch.float32)
         self.register_buffer("prior", counts / counts.sum(), persistent=False)
         self.register_buffer("class_weights", _weights(class_weights, counts), persistent=False)
@@ -76,7 +76,7 @@ class Classification(Task):
         if self.loss is cross_entropy:
             value = F.cross_entropy(logits, target, weights, label_smoothing=self.label_smoothing)
         elif shares:
-            raise Misfit("mixed images need the loss cross_entropy", ("loss",))
+            raise ComponentError("mixed images need the loss cross_entropy", ("loss",))
         elif weights is None:
             value = self.loss(logits, target).mean()
         else:
@@ -111,10 +111,10 @@ class Classification(Task):
         fits = output.ndim == 2 and output.shape[-1] in ({self.num_classes, 1} if self.num_classes == 2 else {self.num_classes})
         if not fits:
             given = f"{output.shape[-1]} values" if output.ndim == 2 else f"an output of shape {tuple(output.shape[1:])}"
-            raise Misfit(f"gives {given}, but the data has {self.num_classes} classes")
+            raise ComponentError(f"gives {given}, but the data has {self.num_classes} classes")
         total = output.float().sum(-1)
         if output.shape[-1] > 1 and size > 1 and output.min() >= 0 and torch.allclose(total, torch.ones_like(total), atol=1e-4):
-            raise Misfit("gives probabilities, but the loss takes logits: leave out the last softmax")
+            raise ComponentError("gives probabilities, but the loss takes logits: leave out the last softmax")
 
 
 def _weights(wanted: str | list[float] | None, counts: Tensor) -> Tensor | None:
@@ -123,9 +123,9 @@ def _weights(wanted: str | list[float] | None, counts: Tensor) -> Tensor | None:
     if isinstance(wanted, str):  # "balanced", as scikit-learn defines it
         return counts.sum() / (len(counts) * counts.clamp_min(1))
     if len(wanted) != len(counts):
-        raise Misfit(f"gives {len(wanted)} weights, but the data has {len(counts)} classes", ("class_weights",))
+        raise ComponentError(f"gives {len(wanted)} weights, but the data has {len(counts)} classes", ("class_weights",))
     if not any(wanted):
-        raise Misfit("are all zero, so nothing would be learned", ("class_weights",))
+        raise ComponentError("are all zero, so nothing would be learned", ("class_weights",))
     return torch.tensor(wanted)
 
 

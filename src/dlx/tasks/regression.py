@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlx.core import WITHOUT_FLOAT64, Batch, Loss, Task
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import tasks
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -90,4 +90,6 @@ class Regression(Task):
         output = self.run(batch)
         if tuple(output.shape[1:]) != (self.num_outputs,):
             given = f"{output.shape[-1]} values" if output.ndim == 2 else f"an output of shape {tuple(output.shape[1:])}"
-            raise Misfit(f"gives {given}, but the data has {self.num_outputs} target value{'s' * (self.num_outputs > 1)}")
+            raise ComponentError(
+                f"gives {given}, but the data has {self.num_outputs} target value{'s' * (self.num_outputs > 1)}"
+            )

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlx.core import Batch
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 Views = Literal["one", "mirror", "shifted"]
 
@@ -17,12 +17,12 @@ def views(batch: Batch, kind: Views) -> list[tuple[float, Tensor]]:
     """List views of images `(B, C, H, W)`, each with its weight; the weights sum to 1.
 
     mirror: the image and its mirror image. shifted: both, and both moved by a thirty-second of the image to the upper left
-    and to the lower right, which together weigh as much as those in place (Jordan 2024, section 3.5). Raises Misfit where
+    and to the lower right, which together weigh as much as those in place (Jordan 2024, section 3.5). Raises ComponentError where
     there are no images.
     """
     images = batch.get("input")
     if images is None:
-        raise Misfit(f"views: {kind} wants images, and a frozen backbone's features are computed once; leave it out")
+        raise ComponentError(f"views: {kind} wants images, and a frozen backbone's features are computed once; leave it out")
     if kind == "mirror":
         return _both_ways(images, 1)
     step = max(1, min(images.shape[2:]) // 32)

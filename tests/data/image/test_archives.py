@@ -7,7 +7,7 @@ from PIL import Image
 from tests.helpers.image_files import build, splits
 
 from dlx.data.image.archives import find
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.processors.image.decoding import ENDINGS
 
 
@@ -42,10 +42,10 @@ def test_archives_stand_for_folders(folder, ending):
 def test_an_archive_that_is_cut_or_compressed_without_a_cache_is_told(folder):
     whole = folder.parent / "whole.tar.gz"
     archive(whole, folder)
-    with pytest.raises(Misfit, match="only by way of a cache"):
+    with pytest.raises(ComponentError, match="only by way of a cache"):
         build(whole, "none")
     whole.write_bytes(whole.read_bytes()[:-200])
-    with pytest.raises(Misfit, match="cannot be read as an archive"):
+    with pytest.raises(ComponentError, match="cannot be read as an archive"):
         build(whole)
 
 

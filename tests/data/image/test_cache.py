@@ -17,7 +17,7 @@ from dlx.data.image.names import walk
 from dlx.data.image.store import CacheFolder, Store
 from dlx.data.image.store import folder as cache_folder
 from dlx.data.image.unpacking import Plain
-from dlx.errors import DlxError, Misfit
+from dlx.errors import ComponentError, DlxError
 from dlx.processors.image.decoding import ENDINGS, Decoding
 
 
@@ -111,10 +111,10 @@ def test_what_a_killed_build_left_is_swept(folder):
 
 def test_a_cache_that_cannot_be_written_or_is_too_small_is_told(folder, monkeypatch):
     (folder.parent / "file").write_text("")
-    with pytest.raises(Misfit, match="cannot be written"):
+    with pytest.raises(ComponentError, match="cannot be written"):
         build(folder, folder.parent / "file" / "cache")
     monkeypatch.setattr(image_cache.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 0))
-    with pytest.raises(Misfit, match=r"and 0\.0 are free"):
+    with pytest.raises(ComponentError, match=r"and 0\.0 are free"):
         build(folder)
 
 

@@ -1,7 +1,7 @@
 import pytest
 from tests.helpers.image_files import classes, listed, write
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import sources
 
 
@@ -52,5 +52,5 @@ def test_splits_of_a_list_are_known_by_their_usual_words_in_any_case(tmp_path):
     ],
 )
 def test_a_wrong_list_is_told(tmp_path, text, message):
-    with pytest.raises(Misfit, match=message):
+    with pytest.raises(ComponentError, match=message):
         csv(tmp_path, text)

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from tests.helpers.image_files import build, classes, inputs, listed, splits, write
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_classes_may_hold_the_same_folders_where_that_is_said(tmp_path):
     write(
         tmp_path / "data", [f"{kind}/{side}/{n}.png" for kind in ("cat", "dog") for side in ("back", "front") for n in range(5)]
     )
-    with pytest.raises(Misfit, match=r"cat, dog all hold the same folders, back, front.*layout: classes"):
+    with pytest.raises(ComponentError, match=r"cat, dog all hold the same folders, back, front.*layout: classes"):
         build(tmp_path / "data")
     assert build(tmp_path / "data", layout="classes").facts["class_names"] == ["cat", "dog"]
 
@@ -80,7 +80,7 @@ def break_some(folder):
 def test_bad_files_come_in_one_report_and_are_skipped_only_when_asked(folder, caplog, cache):
     break_some(folder)
     for _ in range(2):  # the second time from the cache
-        with pytest.raises(Misfit) as caught:
+        with pytest.raises(ComponentError) as caught:
             build(folder, cache)
         message = str(caught.value)
         assert message.startswith("4 of 34 images cannot be used (")
@@ -105,7 +105,7 @@ def test_bad_files_come_in_one_report_and_are_skipped_only_when_asked(folder, ca
 @pytest.mark.parametrize("cache", [None, "none"])
 def test_files_with_another_formats_ending_are_taken_where_that_is_said(folder, cache):
     Image.new("RGB", (5, 5), "red").save(folder / "train/dog/00.png", "JPEG")
-    with pytest.raises(Misfit, match="1 of 34 images cannot be used"):
+    with pytest.raises(ComponentError, match="1 of 34 images cannot be used"):
         build(folder, cache)
     source = build(folder, cache, check_endings=False)
     assert source.facts["skipped_count"] == 0
@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_read_is_told(folder, monkeypatch):
         return scan(place)
 
     monkeypatch.setattr(os, "scandir", refused)
-    with pytest.raises(Misfit, match="train/dog/: cannot be read: Permission denied"):
+    with pytest.raises(ComponentError, match="train/dog/: cannot be read: Permission denied"):
         build(folder)
 
 
@@ -183,7 +183,7 @@ def test_duplicates_across_splits_are_told(folder, caplog):
 def test_what_does_not_fit_is_a_misfit(tmp_path, names, choices, message):
     (tmp_path / "data").mkdir()
     write(tmp_path / "data", names)
-    with pytest.raises(Misfit, match=message):
+    with pytest.raises(ComponentError, match=message):
         build(tmp_path / "data", **choices)
 
 
@@ -196,5 +196,5 @@ def test_names_that_are_no_text_are_read_but_name_no_class(folder):
     (folder / "train/dog").rename(folder / "train" / os.fsdecode(b"dog\xff"))
     shutil.rmtree(folder / "valid")
     shutil.rmtree(folder / "test")
-    with pytest.raises(Misfit, match=r"1 name of a class is no UTF-8: 'dog\\udcff'; rename it"):
+    with pytest.raises(ComponentError, match=r"1 name of a class is no UTF-8: 'dog\\udcff'; rename it"):
         build(folder)

@@ -7,7 +7,7 @@ import torch
 from tests.data.image.test_torchvision_sets import write_idx
 from tests.helpers.image_files import build, caches, classes, inputs, listed, splits, write
 
-from dlx.errors import Misfit, UsageError
+from dlx.errors import ComponentError, UsageError
 from dlx.processors.image.processor import ImageProcessor
 from dlx.registry import processors, sources
 
@@ -95,14 +95,14 @@ def test_bad_files_of_other_splits_are_nobodys_matter(folder):
     trained = build(folder)
     (folder / "train/cat/00.png").write_bytes(b"nothing")
     assert build(folder, facts=wanted(again(trained), "test")).splits() == ["test"]
-    with pytest.raises(Misfit, match=r"train/cat/00.png: unreadable"):
+    with pytest.raises(ComponentError, match=r"train/cat/00.png: unreadable"):
         build(folder, facts=wanted(again(trained), "train"))
 
 
 def test_a_class_that_training_did_not_know_is_an_error(folder):
     trained = build(folder)
     (folder / "test/dog").rename(folder / "test/wolf")
-    with pytest.raises(Misfit, match="1 class is not among those that the model was trained on: test/wolf"):
+    with pytest.raises(ComponentError, match="1 class is not among those that the model was trained on: test/wolf"):
         build(folder, facts=wanted(again(trained), "test"))
 
 
@@ -121,7 +121,7 @@ def test_what_contradicts_the_checkpoint_is_told(folder):
         ({"resize": "pad"}, "resize"),
         ({"max_pixels": 99}, "max_pixels"),
     ):
-        with pytest.raises(Misfit, match=r"was .* in training, and is .* now") as caught:
+        with pytest.raises(ComponentError, match=r"was .* in training, and is .* now") as caught:
             build(folder, facts=wanted(processor, "test"), **choices)
         assert caught.value.path == (key,)
     shutil.rmtree(folder / "valid")

@@ -7,7 +7,7 @@ import torch
 from dlx.data.image.source import ImageSource, statistics
 from dlx.data.options import Batching
 from dlx.data.order import permutation
-from dlx.errors import Misfit, UsageError
+from dlx.errors import ComponentError, UsageError
 from dlx.processors.image.decoding import Decoding
 
 HEAVY = [{"random_crop": 2}, "horizontal_flip", "rand_augment", "random_erasing", "mixup"]
@@ -132,7 +132,7 @@ def test_a_failure_while_preparing_ahead_is_raised_in_its_turn():
 
 
 def test_what_does_not_fit_is_told():
-    with pytest.raises(Misfit, match="22 samples, less than a batch"):
+    with pytest.raises(ComponentError, match="22 samples, less than a batch"):
         source(batch_size=23, drop_last=True)
     with pytest.raises(UsageError, match="'test': unknown split"):
         source().evaluate(None, "test")

@@ -10,7 +10,7 @@ import torch
 import torchvision
 from PIL import Image
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import sources
 
 COUNT = 30
@@ -67,14 +67,14 @@ def test_idx_files_that_are_not_whole_are_told(tmp_path, damage):
     write_idx(tmp_path / "data", False)
     file = tmp_path / "data" / "train-labels-idx1-ubyte"
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(Misfit, match="is no whole idx file of bytes"):
+    with pytest.raises(ComponentError, match="is no whole idx file of bytes"):
         build("mnist", tmp_path / "data")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_there_is_told_with_place_and_remedy(tmp_path, name):
     choices = {} if name in NAMES[:7] else {"image_size": 8}
-    with pytest.raises(Misfit, match=f"(?s)in {tmp_path}/none: expected .*; download: true fetches it") as caught:
+    with pytest.raises(ComponentError, match=f"(?s)in {tmp_path}/none: expected .*; download: true fetches it") as caught:
         build(name, tmp_path / "none", **choices)
     assert caught.value.path == ("path",)
     assert not (tmp_path / "none").exists()
@@ -85,7 +85,7 @@ def test_a_download_that_fails_is_told(tmp_path, monkeypatch):
         raise RuntimeError("no network")
 
     monkeypatch.setattr(torchvision.datasets.CIFAR10, "download", failing)
-    with pytest.raises(Misfit, match=r"CIFAR10 cannot be downloaded to .*: no network") as caught:
+    with pytest.raises(ComponentError, match=r"CIFAR10 cannot be downloaded to .*: no network") as caught:
         build("cifar10", tmp_path, download=True)
     assert caught.value.path == ("download",)
 
@@ -109,7 +109,7 @@ def test_a_download_that_is_damaged_is_told(tmp_path, monkeypatch, served):
     folder, address = served
     write_idx(folder / "files", True)
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [f"{address}files/"])
-    with pytest.raises(Misfit, match=r"(?s)MNIST cannot be downloaded to .*File not found or corrupted"):
+    with pytest.raises(ComponentError, match=r"(?s)MNIST cannot be downloaded to .*File not found or corrupted"):
         build("mnist", tmp_path / "data", download=True)
 
 

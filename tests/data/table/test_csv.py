@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import processors, sources
 from dlx.registry.signatures import check
 
@@ -29,7 +29,7 @@ def build(seed=0, **choices):
 
 
 def misfit(path, message, **choices):
-    with pytest.raises(Misfit, match=message) as caught:
+    with pytest.raises(ComponentError, match=message) as caught:
         build(**choices)
     assert caught.value.path == path
     return str(caught.value)

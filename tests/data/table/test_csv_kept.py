@@ -8,7 +8,7 @@ import torch
 
 from dlx.commands.evaluate import evaluate
 from dlx.commands.train import train
-from dlx.errors import DlxError, Misfit, UsageError
+from dlx.errors import ComponentError, DlxError, UsageError
 from dlx.registry import processors, sources
 from dlx.registry.signatures import check
 
@@ -55,7 +55,7 @@ def test_a_drawn_test_split_needs_the_training_file_and_is_the_same(tmp_path):
     assert same(first, again, "test")
     assert first.drawn == again.drawn == {"val", "test"}
     write(tmp_path, [], "train.csv")
-    with pytest.raises(Misfit, match="is empty"):
+    with pytest.raises(ComponentError, match="is empty"):
         build(train=file, target="y", processor=restored(first), wanted=frozenset(["test"]))
 
 

@@ -108,9 +108,9 @@ def test_the_task_decides_what_whole_numbers_are(tmp_path):
 
 
 def misfit_of(task, path, message, **choices):
-    from dlx.errors import Misfit
+    from dlx.errors import ComponentError
 
-    with pytest.raises(Misfit, match=message) as caught:
+    with pytest.raises(ComponentError, match=message) as caught:
         asked(task, **choices)
     assert caught.value.path == path
 

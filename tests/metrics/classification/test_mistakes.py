@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlx import registry
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.pictures.figures import pixels
 
 FACTS = {"class_names": ["cat", "dog $x$"], "channel_mean": [0.4, 0.5, 0.6], "channel_std": [0.2, 0.25, 0.3]}
@@ -71,7 +71,7 @@ def test_without_mistakes_or_images_there_is_no_page():
 
 
 def test_a_table_has_no_images():
-    with pytest.raises(Misfit, match="channel_mean"):
+    with pytest.raises(ComponentError, match="channel_mean"):
         registry.metrics.build("mistakes", {}, {"class_names": ["a", "b"]}, "the data")
 
 

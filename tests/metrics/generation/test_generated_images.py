@@ -12,7 +12,7 @@ from scipy.linalg import sqrtm
 from scipy.stats import wasserstein_distance
 
 from dlx import registry
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.metrics.generation import inception
 from dlx.metrics.generation.classifier_score import Said
 from dlx.metrics.generation.comparison import restored, sample
@@ -59,7 +59,7 @@ class Toy:
 
 def trained(path):
     if path != "runs/toy":
-        raise Misfit(f"{path}: no run or checkpoint is there")
+        raise ComponentError(f"{path}: no run or checkpoint is there")
     return Toy()
 
 
@@ -214,7 +214,7 @@ def test_fid_and_kid_are_torch_fidelity_s():
     ],
 )
 def test_whose_features_must_be_said(name, choices, message):
-    with pytest.raises(Misfit, match=message) as caught:
+    with pytest.raises(ComponentError, match=message) as caught:
         build(name, **choices)
     assert caught.value.path == ((next(iter(choices)),) if len(choices) == 1 else ())
 
@@ -271,14 +271,14 @@ def test_inception_s_features_are_torch_fidelity_s(weights, monkeypatch):
 def test_a_file_of_other_content_is_refused(content, message, tmp_path):
     pytest.importorskip("torch_fidelity")
     torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(Misfit, match=message):
+    with pytest.raises(ComponentError, match=message):
         inception.load(str(tmp_path / "other.pth"))
 
 
 def test_what_is_no_file_of_torch_is_refused(tmp_path):
     pytest.importorskip("torch_fidelity")
     (tmp_path / "other.pth").write_text("hello")
-    with pytest.raises(Misfit, match=r"other.pth: "):
+    with pytest.raises(ComponentError, match=r"other.pth: "):
         inception.load(str(tmp_path / "other.pth"))
 
 
@@ -286,7 +286,7 @@ def test_without_torch_fidelity_its_installation_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
     (tmp_path / "weights.pth").touch()
-    with pytest.raises(Misfit, match=r"needs the extra 'fid': pip install 'dlx\[fid\]'"):
+    with pytest.raises(ComponentError, match=r"needs the extra 'fid': pip install 'dlx\[fid\]'"):
         inception.load(str(tmp_path / "weights.pth"))
 
 
@@ -341,15 +341,15 @@ def test_the_baseline_scores_training_images_with_their_own_labels():
 
 
 def test_the_judge_must_be_named():
-    with pytest.raises(Misfit, match="needs to be told which classifier judges"):
+    with pytest.raises(ComponentError, match="needs to be told which classifier judges"):
         build("classifier_score")
-    with pytest.raises(Misfit, match="no run or checkpoint is there") as caught:
+    with pytest.raises(ComponentError, match="no run or checkpoint is there") as caught:
         build("classifier_score", classifier="runs/tyo")
     assert caught.value.path == ("classifier",)
 
 
 def test_a_classifier_of_other_classes_is_refused():
-    with pytest.raises(Misfit, match="runs/toy: classifies as a, b, c, but the data's classes are a, b, d") as caught:
+    with pytest.raises(ComponentError, match="runs/toy: classifies as a, b, c, but the data's classes are a, b, d") as caught:
         build("classifier_score", {"class_names": ["a", "b", "d"]}, **TOY)
     assert caught.value.path == ("classifier",)
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.models.generation.sngan import UpBlock
 from dlx.models.generation.unet import Attention, TimeEmbedding
 from dlx.registry import models
@@ -100,29 +100,29 @@ def test_the_class_asked_for_changes_every_answer_and_is_all_that_does(name):
 def test_a_label_is_wanted_where_conditional_and_only_there(name, conditional):
     model = build(name, [1, 28, 28], conditional=conditional)
     label, message = (None, "wants a label") if conditional else (LABEL, "takes no label")
-    with pytest.raises(Misfit, match=message):
+    with pytest.raises(ComponentError, match=message):
         model(torch.zeros(6, model.latent_size), label)
-    with pytest.raises(Misfit, match=message):
+    with pytest.raises(ComponentError, match=message):
         (model.encoder if name == "conv_vae" else model.discriminator)(torch.zeros(6, 1, 28, 28), label)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_classes_must_be_known_to_be_told(name):
     build(name, [1, 28, 28], num_classes=None)
-    with pytest.raises(Misfit, match="num_classes"):
+    with pytest.raises(ComponentError, match="num_classes"):
         build(name, [1, 28, 28], num_classes=None, conditional=True)
 
 
 @pytest.mark.parametrize("shape", [[1, 30, 30], [1, 28, 32], [3, 7, 7], [3, 22, 22]], ids=str)
 @pytest.mark.parametrize("name", ["dcgan", "sngan", "conv_vae"])
 def test_sides_that_no_map_doubles_to_are_refused(name, shape):
-    with pytest.raises(Misfit, match=f"such as 28, 32 or 64, not {shape[1]}x{shape[2]}"):
+    with pytest.raises(ComponentError, match=f"such as 28, 32 or 64, not {shape[1]}x{shape[2]}"):
         build(name, shape)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_rows_are_no_images(name):
-    with pytest.raises(Misfit, match="an image"):
+    with pytest.raises(ComponentError, match="an image"):
         build(name, [64])
 
 
@@ -237,7 +237,7 @@ def test_no_label_is_the_class_after_the_last():
     model = filled(build("unet", [1, 8, 8], conditional=True))
     image, time = torch.randn(4, 1, 8, 8), torch.rand(4)
     torch.testing.assert_close(model(image, time), model(image, time, torch.full((4,), 3)))
-    with pytest.raises(Misfit, match="takes no label"):
+    with pytest.raises(ComponentError, match="takes no label"):
         build("unet", [1, 8, 8])(image, time, LABEL[:4])
 
 
@@ -250,7 +250,7 @@ def test_unet_begins_with_zeros_and_hears_the_time():
 
 
 def test_unet_refuses_sides_that_it_cannot_halve():
-    with pytest.raises(Misfit, match="halves images 2 times, so it wants sides divisible by 4, not 30x28") as caught:
+    with pytest.raises(ComponentError, match="halves images 2 times, so it wants sides divisible by 4, not 30x28") as caught:
         build("unet", [1, 30, 28])
     assert caught.value.path == ("multipliers",)
     build("unet", [1, 30, 28], multipliers=[1, 2])
@@ -323,7 +323,7 @@ def test_the_class_changes_what_layer_lists_answer():
     assert not torch.allclose(image[0], image[1])
     assert logits[0] != logits[1]
     for part, given in ((model.generator, torch.zeros(2, 100)), (model.discriminator, image)):
-        with pytest.raises(Misfit, match="wants a label"):
+        with pytest.raises(ComponentError, match="wants a label"):
             part(given)
 
 
@@ -342,6 +342,6 @@ def test_the_class_changes_what_layer_lists_answer():
     ],
 )  # fmt: skip
 def test_lists_that_make_no_gan_are_told_at_the_layer(generator, discriminator, path, message):
-    with pytest.raises(Misfit, match=message) as caught:
+    with pytest.raises(ComponentError, match=message) as caught:
         build("gan", [1, 8, 8], generator=generator, discriminator=discriminator)
     assert caught.value.path == path

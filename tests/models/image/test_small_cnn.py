@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.models.image.fast_cnn import Whitening
 from dlx.registry import models
 from dlx.registry.signatures import check
@@ -45,15 +45,15 @@ def test_sizes(name, choices):
 
 def test_digits_of_8x8_suit_the_simple_ones():
     assert build("simple_cnn", [1, 8, 8])(torch.randn(2, 1, 8, 8)).shape == (2, 10)
-    with pytest.raises(Misfit, match="too often"):
+    with pytest.raises(ComponentError, match="too often"):
         build("simple_cnn", [1, 8, 8], channels=[8, 8, 8, 8])
-    with pytest.raises(Misfit, match="at least 9x9"):
+    with pytest.raises(ComponentError, match="at least 9x9"):
         build("fast_cnn", [1, 8, 8])
 
 
 def test_rows_are_no_images():
     for name in SMALL:
-        with pytest.raises(Misfit, match="image"):
+        with pytest.raises(ComponentError, match="image"):
             build(name, [4])
 
 

@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torchvision.models import _api
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.models.image.torchvision_parts import blocks
 from dlx.models.image.transfer import Normalization
 from dlx.registry import models
@@ -149,7 +149,7 @@ def test_the_backbone_thaws_at_its_epoch():
     ],
 )
 def test_choices_that_cannot_be(choices, path, message):
-    with pytest.raises(Misfit, match=message) as raised:
+    with pytest.raises(ComponentError, match=message) as raised:
         build("mobilenet_v3_small", **choices)
     assert raised.value.path == path
 
@@ -164,12 +164,12 @@ def test_choices_that_cannot_be(choices, path, message):
     ],
 )  # fmt: skip
 def test_images_too_small_are_refused(name, side, message, on_meta):
-    with pytest.raises(Misfit, match=message):
+    with pytest.raises(ComponentError, match=message):
         build(name, side)
 
 
 def test_rows_are_no_images():
-    with pytest.raises(Misfit, match="reads images"):
+    with pytest.raises(ComponentError, match="reads images"):
         models.build("resnet18", {}, {"num_classes": 2, "input_shape": [4]})
 
 
@@ -196,7 +196,7 @@ def test_grey_images_into_published_weights(tmp_path, squeezenet):
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     expected = colour((pixels.expand(-1, 3, -1, -1) - mean[:, None, None]) / std[:, None, None])
     torch.testing.assert_close(grey.eval()((pixels - 0.3) / 0.2), expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(Misfit, match="1 or 3 channels"):
+    with pytest.raises(ComponentError, match="1 or 3 channels"):
         build("squeezenet1_1", channels=2, weights=save(tmp_path, squeezenet))
 
 
@@ -264,14 +264,14 @@ def test_files_that_do_not_fit(tmp_path, squeezenet):
     ]:
         state = dict(squeezenet)
         change(state)
-        with pytest.raises(Misfit, match=message) as raised:
+        with pytest.raises(ComponentError, match=message) as raised:
             build("squeezenet1_1", weights=save(tmp_path, state))
         assert raised.value.path == ("weights",)
     deeper = reference("resnet34").state_dict()  # it has all that resnet18 has, and more
-    with pytest.raises(Misfit, match="more"):
+    with pytest.raises(ComponentError, match="more"):
         build("resnet18", weights=save(tmp_path, deeper))
     save(tmp_path, {"features.0.weight": Whole()}, "code.pt")
-    with pytest.raises(Misfit, match="holds more than tensors"):
+    with pytest.raises(ComponentError, match="holds more than tensors"):
         build("squeezenet1_1", weights=str(tmp_path / "code.pt"))
 
 
@@ -341,7 +341,7 @@ def test_published_weights_are_downloaded_and_checked(tmp_path, monkeypatch, ser
     monkeypatch.setattr(_api, "load_state_dict_from_url", lambda url, **choices: fetch(address + name, **choices))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     if damaged:
-        with pytest.raises(Misfit, match="invalid hash value"):
+        with pytest.raises(ComponentError, match="invalid hash value"):
             build("squeezenet1_1", weights="imagenet")
         return
     model = build("squeezenet1_1", weights="imagenet")
@@ -357,7 +357,7 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
 
     monkeypatch.setattr(_api, "load_state_dict_from_url", fail)
     with pytest.raises(
-        Misfit, match=r"cannot download https://.*no route to host.*put that file at .*checkpoints/squeezenet1_1"
+        ComponentError, match=r"cannot download https://.*no route to host.*put that file at .*checkpoints/squeezenet1_1"
     ):
         build("squeezenet1_1", weights="imagenet")
 

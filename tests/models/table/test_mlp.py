@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.tabular import CategoryEmbedding, OneHot, PeriodicEmbedding
 from dlx.models.table.mlp import MLP, Embeddings
 from dlx.registry import models
@@ -37,9 +37,9 @@ def test_categories_alone_suffice():
 
 
 def test_what_it_cannot_work_with():
-    with pytest.raises(Misfit, match="num_outputs"):
+    with pytest.raises(ComponentError, match="num_outputs"):
         MLP(3)
-    with pytest.raises(Misfit, match="neither"):
+    with pytest.raises(ComponentError, match="neither"):
         MLP(0, num_classes=2)
 
 

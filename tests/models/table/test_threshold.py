@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.models.table.perceptron import Perceptron
 from dlx.models.table.threshold import McCullochPitts
 from dlx.registry import models
@@ -47,7 +47,7 @@ def test_not():
     ],
 )
 def test_what_does_not_fit(units, path):
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(ComponentError) as caught:
         McCullochPitts(2, units=units)
     assert caught.value.path == path
 
@@ -55,7 +55,7 @@ def test_what_does_not_fit(units, path):
 def test_perceptron_starts_at_zero_and_tells_two_classes_apart():
     model = Perceptron(2, 2)
     assert model(PAIRS).tolist() == [[0.0]] * 4
-    with pytest.raises(Misfit, match="10"):
+    with pytest.raises(ComponentError, match="10"):
         Perceptron(2, 10)
 
 

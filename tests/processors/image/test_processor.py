@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from dlx.errors import UsageError
-from dlx.processors.image.decoding import BadImage, Decoding, restore
+from dlx.processors.image.decoding import BadImageError, Decoding, restore
 from dlx.processors.image.processor import ImageProcessor
 
 DECODING = Decoding(4, 6)
@@ -60,7 +60,7 @@ def test_16_bits_are_scaled_and_not_cut(order):
 
 @pytest.mark.parametrize(("mode", "value"), [("I", 70000), ("I", -1), ("F", 0.5)])
 def test_numbers_without_a_known_range_are_refused(mode, value):
-    with pytest.raises(BadImage, match="range nothing tells"):
+    with pytest.raises(BadImageError, match="range nothing tells"):
         DECODING(saved(Image.new(mode, (3, 3), value), "TIFF"), "a.tif")
 
 
@@ -109,16 +109,16 @@ def test_exif_that_is_broken_turns_nothing():
     ],
 )
 def test_bad_files_are_told_apart(content, name, message):
-    with pytest.raises(BadImage, match=message):
+    with pytest.raises(BadImageError, match=message):
         DECODING(content, name)
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded():
     bomb = saved(Image.new("1", (20000, 20000)))
     assert len(bomb) < 100_000
-    with pytest.raises(BadImage, match="oversized"):
+    with pytest.raises(BadImageError, match="oversized"):
         DECODING(bomb, "a.png")
-    with pytest.raises(BadImage, match="oversized: 12x8 are more than max_pixels 95"):
+    with pytest.raises(BadImageError, match="oversized: 12x8 are more than max_pixels 95"):
         Decoding(4, 4, max_pixels=95)(saved(picture()), "a.png")
     assert Decoding(4, 4, max_pixels=96)(saved(picture()), "a.png").any()
 
@@ -134,7 +134,7 @@ def test_no_byte_of_a_file_cut_anywhere_escapes_as_another_error():
     ):
         content = saved(picture(), format)
         for stop in range(0, len(content), 7):
-            with contextlib.suppress(BadImage):
+            with contextlib.suppress(BadImageError):
                 DECODING(content[:stop], name)
 
 

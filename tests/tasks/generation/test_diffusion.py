@@ -9,7 +9,7 @@ from torch import nn
 
 from dlx.engine.device import Device
 from dlx.engine.step import Stepper
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.tasks.generation.base import ImageFacts
 from dlx.tasks.generation.diffusion import Diffusion, alpha_bar
 
@@ -271,11 +271,11 @@ def test_the_state_is_the_model_s():
 
 
 def test_choices_that_cannot_go_together_are_refused():
-    with pytest.raises(Misfit, match="100 are more than the timesteps, 50"):
+    with pytest.raises(ComponentError, match="100 are more than the timesteps, 50"):
         made(Small(), timesteps=50, sampling_steps=100)
-    with pytest.raises(Misfit, match=r"set model\.conditional to true"):
+    with pytest.raises(ComponentError, match=r"set model\.conditional to true"):
         made(Small(), guidance=1.0)
-    with pytest.raises(Misfit, match="without a label; set unconditional"):
+    with pytest.raises(ComponentError, match="without a label; set unconditional"):
         made(Small(conditional=True), guidance=1.0, unconditional=0.0)
 
 
@@ -289,7 +289,7 @@ def test_verify_takes_one_step_and_asks_for_no_label_too():
     model.label = nn.Embedding(CLASSES, 16)
     with pytest.raises(IndexError):
         task.verify(batch(4))
-    with pytest.raises(Misfit, match="leave out mixup"):
+    with pytest.raises(ComponentError, match="leave out mixup"):
         task.verify(batch(4) | {"target": torch.rand(4, CLASSES)})
 
 
@@ -304,5 +304,7 @@ def test_nothing_is_sampled_until_it_is_read():
 
 
 def test_a_model_that_reads_no_time_is_refused():
-    with pytest.raises(Misfit, match="wants a model that reads an image and a time, such as unet; this one reads input"):
+    with pytest.raises(
+        ComponentError, match="wants a model that reads an image and a time, such as unet; this one reads input"
+    ):
         Diffusion(nn.Linear(4, 4), ImageFacts([1, 8, 8], 3, [0.5], [0.5]), 0)

@@ -9,7 +9,7 @@ from torch import nn
 
 from dlx.engine.device import Device
 from dlx.engine.step import Stepper
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.tasks.generation.base import ImageFacts
 from dlx.tasks.generation.gan import GAN, LOSSES, squared_slope
 
@@ -174,9 +174,9 @@ def test_the_slope_of_a_linear_map_is_its_length():
 
 
 def test_a_model_without_a_discriminator_is_refused():
-    with pytest.raises(Misfit, match="wants a model with a generator and a discriminator, such as dcgan"):
+    with pytest.raises(ComponentError, match="wants a model with a generator and a discriminator, such as dcgan"):
         GAN(nn.Linear(4, 4), ImageFacts([1, 4, 4], CLASSES, [0.5], [0.5]), 0)
-    with pytest.raises(Misfit, match="hinge has no target to smooth"):
+    with pytest.raises(ComponentError, match="hinge has no target to smooth"):
         made(loss="hinge", label_smoothing=0.1)
 
 

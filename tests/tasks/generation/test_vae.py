@@ -10,7 +10,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from dlx.engine.device import Device
 from dlx.engine.step import Stepper
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.tasks.generation.base import ImageFacts, standard_normal
 from dlx.tasks.generation.vae import VAE, kl
 
@@ -61,7 +61,7 @@ def test_the_loss_is_the_bound_as_it_is_defined(reconstruction, beta, conditiona
     words, pixels = batch()
     label = words["target"] if conditional else None
     noise = torch.randn(20, LATENT)
-    loss = task.bound(words, noise)
+    loss = task.negative_elbo(words, noise)
     mean, log_variance = task.model.encoder(2 * pixels - 1, label)
     posterior = Normal(mean, (log_variance / 2).exp())
     logits = task.model.decoder(posterior.mean + posterior.stddev * noise, label)
@@ -105,7 +105,7 @@ def test_the_bound_lies_above_the_likelihood_and_meets_it_at_the_true_posterior(
         task = VAE(model, ImageFacts([1, 1, 1], CLASSES, [0.0], [1.0]), 0, reconstruction="gaussian", sigma=sigma)
         words = {"input": images.view(2, 1, 1, 1)}
         noise = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
-        bounds.append(np.mean([task.bound(words, pair).value.item() for pair in noise.view(-1, 2, 1)]))
+        bounds.append(np.mean([task.negative_elbo(words, pair).value.item() for pair in noise.view(-1, 2, 1)]))
     assert bounds[0] == pytest.approx(-true, abs=0.003)
     assert bounds[1] > -true + 0.05
 
@@ -117,7 +117,7 @@ def test_gradients_pass_through_the_noise():
     noise = torch.randn(3, LATENT, dtype=torch.float64)
     task.encode = lambda images, label: task.model.encoder(images)  # without the float32 that training keeps to
     task.distance = lambda logits, pixels: (logits.double().sigmoid() - pixels.double()).square().flatten(1).sum(1)
-    task.bound(words, noise).value.backward()
+    task.negative_elbo(words, noise).value.backward()
     for parameter in (task.model.encoder.body[0].weight, task.model.decoder.body[2].weight):
         wanted = torch.zeros(3)
         for entry in range(3):
@@ -125,7 +125,7 @@ def test_gradients_pass_through_the_noise():
             for change in (1e-2, -1e-2):
                 with torch.no_grad():
                     parameter.view(-1)[entry] += change
-                    values.append(task.bound(words, noise).value.item())
+                    values.append(task.negative_elbo(words, noise).value.item())
                     parameter.view(-1)[entry] -= change
             wanted[entry] = (values[0] - values[1]) / 2e-2
         assert parameter.grad.view(-1)[:3].tolist() == pytest.approx(wanted.tolist(), rel=1e-3, abs=1e-4)
@@ -135,7 +135,7 @@ def test_the_score_is_the_same_for_any_batches_and_whatever_was_drawn_before():
     task = made(conditional=True)
     whole = task.score({}, batch(20)[0])
     noise = standard_normal(0, range(20), (LATENT,))
-    assert whole.value == task.bound(batch(20)[0], noise).value
+    assert whole.value == task.negative_elbo(batch(20)[0], noise).value
     torch.manual_seed(99)
     before = torch.get_rng_state()
     parts = [task.score({}, batch(size, first)[0]) for first, size in ((0, 7), (7, 1), (8, 12))]
@@ -187,17 +187,17 @@ def test_pixels_beyond_their_range_have_a_least_loss_too():
     task, (words, _) = made(), batch(4)
     far = words | {"input": words["input"] + 100}
     task.model.decoder.body[2].bias.data += 1e4
-    assert task.bound(far, torch.zeros(4, LATENT)).value >= 0
+    assert task.negative_elbo(far, torch.zeros(4, LATENT)).value >= 0
 
 
 def test_models_and_choices_that_do_not_fit_are_refused():
-    with pytest.raises(Misfit, match="an encoder and a decoder, such as conv_vae; this one has no encoder"):
+    with pytest.raises(ComponentError, match="an encoder and a decoder, such as conv_vae; this one has no encoder"):
         VAE(nn.Linear(4, 4), ImageFacts([1, 4, 4], CLASSES, [0.5], [0.5]), 0)
-    with pytest.raises(Misfit, match="a bernoulli has none"):
+    with pytest.raises(ComponentError, match="a bernoulli has none"):
         made(sigma=0.2)
     task, (words, _) = made(), batch(4)
     task.verify(words)
     task.model.encoder.body[2] = nn.Linear(24, 2 * LATENT + 2)
     task.model.encoder.label = nn.Embedding(CLASSES, 2 * LATENT + 2)
-    with pytest.raises(Misfit, match=r"its encoder gives a mean of shape \(6,\), its decoder reads \(5,\)"):
+    with pytest.raises(ComponentError, match=r"its encoder gives a mean of shape \(6,\), its decoder reads \(5,\)"):
         task.verify(words)

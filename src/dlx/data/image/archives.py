@@ -12,7 +12,7 @@ from dlx.data.image.names import Names, walk
 from dlx.data.image.store import Store
 from dlx.data.image.unpacking import TAR, reading, stem
 from dlx.data.splits import split_named
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 # What tarfile, and the decompressors below it, raise at damaged bytes.
 DAMAGED = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, IndexError, KeyError, TypeError, MemoryError)
@@ -35,7 +35,7 @@ def find(
     wanted = frozenset(endings)
     if os.path.isfile(path):
         if stem(path) is None:
-            raise Misfit(f"{path} is neither a folder nor an archive ({', '.join(TAR)})", ("path",))
+            raise ComponentError(f"{path} is neither a folder nor an archive ({', '.join(TAR)})", ("path",))
         found = Names(os.path.dirname(path))
         _add(found, path, "", wanted, store)
         return found
@@ -97,7 +97,7 @@ def _index(archive: str, status: os.stat_result, store: Store | None) -> dict[st
     try:
         files, links = _members(archive)
     except DAMAGED as error:
-        raise Misfit(f"{archive}: cannot be read as an archive: {error or type(error).__name__}", ("path",)) from None
+        raise ComponentError(f"{archive}: cannot be read as an archive: {error or type(error).__name__}", ("path",)) from None
     index = {"files": files, "links": links}
     if store:
         store.keep_note("archive", key, index)

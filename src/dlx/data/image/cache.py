@@ -23,7 +23,7 @@ from dlx.data.image.names import Plain as PlainArchives
 from dlx.data.image.store import Store
 from dlx.data.image.unpacking import Plain
 from dlx.data.image.workers import CHUNK, decode_all
-from dlx.errors import DlxError, Misfit
+from dlx.errors import ComponentError, DlxError
 from dlx.processors.image.decoding import VERSION, Decoding
 from dlx.storage import files
 
@@ -83,7 +83,7 @@ class Decoded:
 def decoded(names: Names, decoding: Decoding, store: Store, num_workers: int, plain: Plain) -> Decoded:
     """Find the decoded images in the cache, or decode them into it; two processes at once do it once.
 
-    Raises Misfit, and DlxError where the disk takes no more.
+    Raises ComponentError, and DlxError where the disk takes no more.
     """
     settings = json.dumps({"version": VERSION, **decoding.state_dict()}, sort_keys=True)
     key = hashlib.sha256(f"{settings}\0{names.digest()}".encode()).hexdigest()
@@ -111,7 +111,7 @@ def _refuse_full(cache: str, size: int) -> None:
     with contextlib.suppress(OSError):
         if size > (free := shutil.disk_usage(cache).free):
             wanted = f"the decoded images take {size / 2**30:.1f} GiB, and {free / 2**30:.1f} are free"
-            raise Misfit(f"{cache}: {wanted}; name another folder, a smaller image_size, or none", ("cache",))
+            raise ComponentError(f"{cache}: {wanted}; name another folder, a smaller image_size, or none", ("cache",))
 
 
 def _make(names: Names, decoding: Decoding, store: Store, name: str, num_workers: int, plain: Plain) -> Decoded | None:

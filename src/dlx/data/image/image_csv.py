@@ -11,7 +11,7 @@ from dlx.data.image.names import Names, counted, stamp
 from dlx.data.image.preparation import DrawnSplits, ImageOptions, assemble, preparation
 from dlx.data.options import Batching, Checkpoint
 from dlx.data.splits import split_named
-from dlx.errors import Misfit, unknown
+from dlx.errors import ComponentError, unknown
 from dlx.processors.rows import read_file
 from dlx.registry import sources
 from dlx.registry.types import DataPath
@@ -43,31 +43,31 @@ def image_csv(
 
 
 def read_listing(path: str, root: str, columns: tuple[str, str, str | None], known: Known | None = None) -> Listing:
-    """Read the list; a file that is not there is found out when it is decoded. Raises Misfit and UsageError.
+    """Read the list; a file that is not there is found out when it is decoded. Raises ComponentError and UsageError.
 
     `columns` name those of the file, the label and the split; `known` tells of a model trained before.
     """
     rows = read_file(path, ",")
     first = next(rows, None)
     if first is None:
-        raise Misfit(f"{path}: is blank: its first row names the columns, such as {columns[0]},{columns[1]}", ("path",))
+        raise ComponentError(f"{path}: is blank: its first row names the columns, such as {columns[0]},{columns[1]}", ("path",))
     header = list(map(str, first.cells))
     places = _places(header, columns, path)
     files, classes, splits = Names(root), [], []
     for row in rows:
         if len(row.cells) != len(header):
-            raise Misfit(f"{row.place}: has {len(row.cells)} cells, but the header has {len(header)}", ("path",))
+            raise ComponentError(f"{row.place}: has {len(row.cells)} cells, but the header has {len(header)}", ("path",))
         name, kind, *split = (str(row.cells[place]) for place in places)
         for cell, what in ((name, "file"), (kind, "label")):
             if not cell:
-                raise Misfit(f"{row.place}: no {what}", ("path",))
+                raise ComponentError(f"{row.place}: no {what}", ("path",))
         files.add(name, _stamp(os.path.join(root, name)))
         classes.append(kind)
         splits.append(_split(split[0], row.place) if split else WHOLE)
     if not classes:
-        raise Misfit(f"{path} lists no image", ("path",))
+        raise ComponentError(f"{path} lists no image", ("path",))
     if twice := [name for name, count in Counter(files.names).items() if count > 1]:
-        raise Misfit(
+        raise ComponentError(
             f"{path}: {counted(twice, 'file stands there more than once', 'files stand there more than once')}", ("path",)
         )
     return labelled(files, classes, splits, "path", known)
@@ -79,20 +79,20 @@ def _places(header: list[str], columns: tuple[str, str, str | None], path: str) 
         return [*found, _place(header, columns[2], "split_column", path)]
     named = [place for place, name in enumerate(header) if name.lower() == "split" and place not in found]
     if len(named) > 1:
-        raise Misfit(f"{path}: more than one column is named split; say which by split_column", ("split_column",))
+        raise ComponentError(f"{path}: more than one column is named split; say which by split_column", ("split_column",))
     return found + named
 
 
 def _split(word: str, place: str) -> str:
     split = split_named(word)
     if split is None:
-        raise Misfit(f"{place}: {word!r} is no split: train, val, test", ("path",))
+        raise ComponentError(f"{place}: {word!r} is no split: train, val, test", ("path",))
     return split
 
 
 def _place(header: list[str], name: str, key: str, path: str) -> int:
     if name not in header:
-        raise Misfit(f"{path}: '{name}': {unknown('column', name, header)}", (key,))
+        raise ComponentError(f"{path}: '{name}': {unknown('column', name, header)}", (key,))
     return header.index(name)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dlx.data.image.names import SHOWN, Names, counted
 from dlx.data.splits import split_named
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 WHOLE = "all"  # images that lie in no split: training, validation and test images are drawn from them
 
@@ -52,14 +52,14 @@ def by_folders(files: Names, layout: str, known: Known | None = None) -> Listing
     """
     if not files.names:
         files.report()
-        raise Misfit(f"no images in {files.root}", ("path",))
+        raise ComponentError(f"no images in {files.root}", ("path",))
     tops = [name.split("/", 3)[:3] for name in files.names]
     if layout == "auto":
         layout = _layout(files.root, tops, known)
     depth = 1 if layout == "splits" else 0
     if stray := [name for name, top in zip(files.names, tops, strict=True) if len(top) < depth + 2]:
         wanted = "split/class/file" if depth else "class/file"
-        raise Misfit(
+        raise ComponentError(
             f"{files.root}: {counted(stray, f'image does not lie in {wanted}', f'images do not lie in {wanted}')}", ("path",)
         )
     folders = {top[0] for top in tops}
@@ -68,7 +68,7 @@ def by_folders(files: Names, layout: str, known: Known | None = None) -> Listing
 
 
 def _layout(root: str, tops: Sequence[Sequence[str]], known: Known | None) -> str:
-    """Tell what the outer folders are; raises Misfit where it looks as though splits were taken for classes."""
+    """Tell what the outer folders are; raises ComponentError where it looks as though splits were taken for classes."""
     inner: dict[str, set[str]] = {}
     flat: set[str] = set()  # outer folders with images of their own
     for top in tops:
@@ -84,7 +84,7 @@ def _layout(root: str, tops: Sequence[Sequence[str]], known: Known | None) -> st
         if known is not None and not named & set(known.class_names):
             return "splits"
         if len(named) == len(inner):
-            raise Misfit(
+            raise ComponentError(
                 f"{root}: has no training images: beside {', '.join(sorted(named))} a folder train is missing", ("path",)
             )
     _refuse_splits_as_classes(root, inner, flat)
@@ -97,9 +97,9 @@ def _refuse_splits_as_classes(root: str, inner: dict[str, set[str]], flat: set[s
         return
     if len(inner) == 1:
         (only,) = inner
-        raise Misfit(f"{root}: holds one folder only; did you mean {root.rstrip('/')}/{only}?", ("path",))
+        raise ComponentError(f"{root}: holds one folder only; did you mean {root.rstrip('/')}/{only}?", ("path",))
     outer, within = (f"{', '.join(sorted(names)[:SHOWN])}{', ...' * (len(names) > SHOWN)}" for names in (inner, shared))
-    raise Misfit(
+    raise ComponentError(
         f"{root}: its folders {outer} all hold the same folders, {within}. If the inner ones are the classes, name the outer "
         "ones train, val and test; if the outer ones are, say layout: classes",
         ("layout",),
@@ -109,11 +109,13 @@ def _refuse_splits_as_classes(root: str, inner: dict[str, set[str]], flat: set[s
 def _splits(root: str, folders: set[str]) -> dict[str, str]:
     found = {folder: split_named(folder) for folder in sorted(folders)}
     if strange := [folder for folder, split in found.items() if split is None]:
-        raise Misfit(f"{root}: beside train, {counted(strange, 'folder is no split', 'folders are no splits')}", ("path",))
+        raise ComponentError(
+            f"{root}: beside train, {counted(strange, 'folder is no split', 'folders are no splits')}", ("path",)
+        )
     splits = {folder: split for folder, split in found.items() if split}
     for split in set(splits.values()):
         if len(same := [folder for folder in splits if splits[folder] == split]) > 1:
-            raise Misfit(f"{root}: {' and '.join(same)} are the same split, {split}; keep one", ("path",))
+            raise ComponentError(f"{root}: {' and '.join(same)} are the same split, {split}; keep one", ("path",))
     return splits
 
 
@@ -125,14 +127,16 @@ def labelled(files: Names, classes: Sequence[str], splits: Sequence[str], blamed
         names = list(known.class_names)
     elif len(names) < 2:
         found = f"one class only, {names[0]}" if names else "no class"
-        raise Misfit(f"{files.root}: the training images have {found}; it takes two", (blamed,))
+        raise ComponentError(f"{files.root}: the training images have {found}; it takes two", (blamed,))
     _refuse_bytes(files.root, names, blamed)
     codes = {name: code for code, name in enumerate(names)}
     parts = set(splits) if known is None else needed(set(splits), trained, known.wanted)
     found_in = {(split, kind) for kind, split in zip(classes, splits, strict=True) if split in parts}
     if unknown := sorted(f"{split}/{kind}" for split, kind in found_in if kind not in codes):
         place = "in the training split" if known is None else "among those that the model was trained on"
-        raise Misfit(f"{files.root}: {counted(unknown, f'class is not {place}', f'classes are not {place}')}", (blamed,))
+        raise ComponentError(
+            f"{files.root}: {counted(unknown, f'class is not {place}', f'classes are not {place}')}", (blamed,)
+        )
     labels = np.fromiter((codes.get(kind, -1) for kind in classes), np.int64, len(classes))
     rows = np.array(splits)
     return Listing(files, names, labels, {split: np.flatnonzero(rows == split) for split in dict.fromkeys(splits)})
@@ -142,7 +146,7 @@ def _refuse_bytes(root: str, names: Sequence[str], blamed: str) -> None:
     """Refuse names of classes that no text can hold, since a checkpoint and the answers keep them as text."""
     if strange := [repr(name) for name in names if not _is_text(name)]:
         told = counted(strange, "name of a class is no UTF-8", "names of classes are no UTF-8")
-        raise Misfit(f"{root}: {told}; rename it, since a checkpoint keeps it as text", (blamed,))
+        raise ComponentError(f"{root}: {told}; rename it, since a checkpoint keeps it as text", (blamed,))
 
 
 def _is_text(name: str) -> bool:

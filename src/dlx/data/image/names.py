@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 SHOWN = 5  # names that a message gives
 Reference = tuple[str | int, int, int]  # a file or an open descriptor, the place in it or -1 for all of it, count of bytes
@@ -106,13 +106,13 @@ def walk(root: str, endings: Iterable[str], tops: Iterable[str] | None = None, f
     """Find the images below a folder, in the order of their names; `tops` are the only folders in it that are entered.
 
     Links out of the folder, and links to folders, are not followed unless asked for; then a link to a folder that it lies in
-    is not. Raises Misfit where a folder cannot be read.
+    is not. Raises ComponentError where a folder cannot be read.
     """
     found = Names(root)
     try:
         _Walk(found, frozenset(endings), follow_links).go(None if tops is None else frozenset(tops))
     except OSError as error:
-        raise Misfit(f"{error.filename}: cannot be read: {error.strerror}", ("path",)) from None
+        raise ComponentError(f"{error.filename}: cannot be read: {error.strerror}", ("path",)) from None
     return found
 
 

@@ -27,12 +27,12 @@ from dlx.data.image.store import Cache, Store, folder
 from dlx.data.image.unpacking import Plain, is_packed, unpacked
 from dlx.data.options import Batching, Checkpoint
 from dlx.data.splits import Fraction
-from dlx.errors import Misfit, UsageError
+from dlx.errors import ComponentError, UsageError
 from dlx.processors.image.decoding import MAX_PIXELS, Decoding, Resize
 from dlx.processors.image.processor import ImageProcessor
 from dlx.registry.types import OptionGroup
 
-TOLD = 10  # bad files that the report names
+BAD_FILES_TOLD = 10  # bad files that the report names
 MOST_WORKERS = 256
 Size = PositiveInt | Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
 MaxPixels = Annotated[int, Field(gt=0, le=MAX_PIXELS)]
@@ -91,11 +91,11 @@ class Preparation:
 
 
 def preparation(kept: Checkpoint, options: ImageOptions) -> Preparation:
-    """Put the choices together; raises Misfit where the stored images are smaller than what is read."""
+    """Put the choices together; raises ComponentError where the stored images are smaller than what is read."""
     size = pair(options.image_size)
     stored = size if options.cache_size is None else pair(options.cache_size)
     if stored[0] < size[0] or stored[1] < size[1]:
-        raise Misfit(f"is less than image_size {size[0]}x{size[1]}", ("cache_size",))
+        raise ComponentError(f"is less than image_size {size[0]}x{size[1]}", ("cache_size",))
     decoding = Decoding(
         *stored,
         channels=options.channels,
@@ -122,15 +122,15 @@ def fitted(processor: Processor | None, decoding: Decoding, size: Sequence[int])
     if not isinstance(processor, ImageProcessor):
         raise UsageError(f"the checkpoint's processor, '{processor.name}', reads no images")
     if tuple(processor.size) != tuple(size):
-        raise Misfit(f"was {_size(processor.size)} in training, and is {_size(size)} now", ("image_size",))
+        raise ComponentError(f"was {_size(processor.size)} in training, and is {_size(size)} now", ("image_size",))
     then, now = processor.decoding, decoding
     if (then.height, then.width) != (now.height, now.width):
         sizes = (_size((one.height, one.width)) for one in (then, now))
-        raise Misfit("was {} in training, and is {} now".format(*sizes), ("cache_size",))
+        raise ComponentError("was {} in training, and is {} now".format(*sizes), ("cache_size",))
     for key in ("channels", "resize", "max_pixels", "check_endings"):
         before, after = then.state_dict()[key], now.state_dict()[key]
         if before != after:
-            raise Misfit(f"was {before} in training, and is {after} now", (key,))
+            raise ComponentError(f"was {before} in training, and is {after} now", (key,))
     return processor
 
 
@@ -139,7 +139,7 @@ def _size(size: Sequence[int]) -> str:
 
 
 def assemble(seed: int, listing: Listing, wanted: Preparation, drawn: DrawnSplits, batching: Batching) -> ImageSource:
-    """Make the data set of a listing; raises Misfit, with all bad files in one report."""
+    """Make the data set of a listing; raises ComponentError, with all bad files in one report."""
     listing.files.report()
     parts = needed(listing.splits, listing.pool, wanted.wanted)
     found = _decode(listing, sorted(parts), wanted)
@@ -209,7 +209,7 @@ def _decode(listing: Listing, parts: Sequence[str], wanted: Preparation) -> _Fou
 def _refuse_packed(names: Names, rows: Sequence[np.ndarray]) -> None:
     used = {number for part in rows for number in names.part(part).used()}
     if packed := [names.archives[number] for number in sorted(used) if is_packed(names.archives[number])]:
-        raise Misfit(f"{packed[0]} is compressed, so that its images can be read only by way of a cache", ("cache",))
+        raise ComponentError(f"{packed[0]} is compressed, so that its images can be read only by way of a cache", ("cache",))
 
 
 def _stored(listing: Listing, stored: Mapping[str, image_cache.Decoded], rows: np.ndarray) -> Images:
@@ -225,11 +225,13 @@ def _sift(listing: Listing, faults: Mapping[int, str], on_bad: OnBad) -> np.ndar
         return good
     names, kinds = listing.files.names, Counter(why.partition(":")[0] for why in faults.values())
     summary = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-    told = [f"  {names[row]}: {faults[row]}" for row in sorted(faults)[:TOLD]]
-    told += [f"  and {len(faults) - TOLD:,} more"] if len(faults) > TOLD else []
+    told = [f"  {names[row]}: {faults[row]}" for row in sorted(faults)[:BAD_FILES_TOLD]]
+    told += [f"  and {len(faults) - BAD_FILES_TOLD:,} more"] if len(faults) > BAD_FILES_TOLD else []
     whole = f"{len(faults):,} of {len(names):,} images cannot be used ({summary})"
     if on_bad == "error":
-        raise Misfit("\n".join([f"{whole}; repair or remove them, or leave them out by on_bad: skip", *told]), ("path",))
+        raise ComponentError(
+            "\n".join([f"{whole}; repair or remove them, or leave them out by on_bad: skip", *told]), ("path",)
+        )
     log.warning("%s", "\n".join([f"skipped: {whole}", *told]))
     good[list(faults)] = False
     return good

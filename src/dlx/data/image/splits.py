@@ -12,7 +12,7 @@ import numpy as np
 from dlx.data.image.listing import WHOLE, Listing
 from dlx.data.image.names import SHOWN
 from dlx.data.splits import draw
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 FRACTION = 0.2  # of the images, where nothing else gives a split
 log = logging.getLogger("dlx")
@@ -33,7 +33,7 @@ def divide(
     splits = {split: rows[good[rows]] for split, rows in listing.splits.items()}
     for name, fraction in (("val", val), ("test", test)):
         if fraction is not None and name in splits:
-            raise Misfit(f"cannot be drawn: the data has a split {name} of its own", (name,))
+            raise ComponentError(f"cannot be drawn: the data has a split {name} of its own", (name,))
     if listing.pool not in (splits if parts is None else parts):
         return {split: rows for split, rows in splits.items() if split != listing.pool}
     whole = listing.pool == WHOLE
@@ -48,11 +48,11 @@ def _draw(listing: Listing, rows: np.ndarray, fractions: Mapping[str, float], sp
     labels = listing.labels[rows]
     try:
         return draw(len(rows), fractions["val"], fractions["test"], split_seed, labels.tolist())
-    except Misfit as error:
+    except ComponentError as error:
         if sum(fractions.values()) >= 1:
             raise
         counts = np.bincount(labels, minlength=len(listing.class_names))
-        raise Misfit(_too_few(listing.class_names, counts, fractions), error.path) from None
+        raise ComponentError(_too_few(listing.class_names, counts, fractions), error.path) from None
 
 
 def _too_few(class_names: Sequence[str], counts: np.ndarray, fractions: Mapping[str, float]) -> str:
@@ -75,10 +75,10 @@ def _images(count: int) -> str:
 
 
 def refuse_untrained(listing: Listing, train: np.ndarray) -> None:
-    """Raise Misfit where no training image is left of a class."""
+    """Raise ComponentError where no training image is left of a class."""
     counts = np.bincount(listing.labels[train], minlength=len(listing.class_names))
     if missing := np.flatnonzero(counts == 0).tolist():
-        raise Misfit(f"no training image is left of the class '{listing.class_names[missing[0]]}'", ("path",))
+        raise ComponentError(f"no training image is left of the class '{listing.class_names[missing[0]]}'", ("path",))
 
 
 def tell_duplicates(names: Sequence[str], digests: np.ndarray, splits: Mapping[str, np.ndarray]) -> None:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from dlx.errors import Fault, Misfit, Path
+from dlx.errors import ComponentError, Fault, Path
 from dlx.registry.types import AnyPath
 from dlx.storage import files
 
@@ -70,7 +70,7 @@ class Store:
         self.is_open = False
 
     def open(self) -> None:
-        """Make the folder, or see that it is dlx's own, and sweep it; raises Misfit."""
+        """Make the folder, or see that it is dlx's own, and sweep it; raises ComponentError."""
         if self.is_open:
             return
         try:
@@ -79,7 +79,7 @@ class Store:
                 os.mkdir(self.place, 0o700)
             self._recognise()
         except OSError as error:
-            raise Misfit(
+            raise ComponentError(
                 f"{self.cache}: cannot be written: {error.strerror}; name another folder, or none", ("cache",)
             ) from None
         self.is_open = True
@@ -106,8 +106,8 @@ class Store:
         except OSError:
             return False
 
-    def _foreign(self, reason: str) -> Misfit:
-        return Misfit(f"{self.place}: {reason}; nothing is written there: name another folder, or none", ("cache",))
+    def _foreign(self, reason: str) -> ComponentError:
+        return ComponentError(f"{self.place}: {reason}; nothing is written there: name another folder, or none", ("cache",))
 
     def path(self, name: str) -> str:
         """Tell where something in it lies."""

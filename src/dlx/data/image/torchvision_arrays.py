@@ -51,7 +51,7 @@ ARRAYS = {
 def _read_mnist_like(name: str, path: str, download: bool, parts: Collection[str]) -> tuple[dict[str, Arrays], list[str]]:
     title, class_names, _ = MNIST_LIKE[name]
     places = [path, os.path.join(path, title, "raw"), os.path.join(path, "raw")]
-    wanted = [(idx.PARTS[part], kind) for part in parts for kind in ("images", "labels")]
+    wanted = [(idx.FILE_PREFIXES[part], kind) for part in parts for kind in ("images", "labels")]
 
     def files() -> list[Any] | None:
         for place in places:

@@ -7,27 +7,27 @@ from typing import Any
 
 from dlx.core import Source
 from dlx.data.image.listing import needed
-from dlx.errors import Misfit, UsageError
+from dlx.errors import ComponentError, UsageError
 from dlx.registry import sources
 
 FRACTION = 0.1  # of the training images, for validation where the set has no such split
-TOLD = """`path` is the folder that torchvision calls root; `download: true` fetches what is not there. A split without files of
-its own is drawn from the training images by `split_seed`, every class keeping its share. Other choices are as for
-image_folder."""
+SHARED_DOCSTRING = """\
+`path` is the folder that torchvision calls root; `download: true` fetches what is not there. A split without files of its own
+is drawn from the training images by `split_seed`, every class keeping its share. Other choices are as for image_folder."""
 
 
-def missing(title: str, path: str, expected: str) -> Misfit:
+def missing(title: str, path: str, expected: str) -> ComponentError:
     """Say what files are not there, and what fetches them."""
-    return Misfit(f"no {title} in {path}: expected {expected}; download: true fetches it", ("path",))
+    return ComponentError(f"no {title} in {path}: expected {expected}; download: true fetches it", ("path",))
 
 
 def construct(cls: Any, title: str, path: str, expected: str, download: bool, **options: Any) -> Any:
-    """Make torchvision's data set; raises Misfit where the files are not there or not whole."""
+    """Make torchvision's data set; raises ComponentError where the files are not there or not whole."""
     try:
         return cls(path, download=download, **options)
     except (RuntimeError, OSError) as error:
         if download:
-            raise Misfit(f"{title} cannot be downloaded to {path}: {error}", ("download",)) from None
+            raise ComponentError(f"{title} cannot be downloaded to {path}: {error}", ("download",)) from None
         raise missing(title, path, expected) from None
 
 
@@ -44,6 +44,6 @@ def refuse_other_classes(known: Sequence[str] | None, class_names: Sequence[str]
 
 def enter(name: str, make: Callable[..., Source], about: str) -> None:
     """Register a set under its name."""
-    make.__doc__ = f"{about}\n\n{TOLD}"
+    make.__doc__ = f"{about}\n\n{SHARED_DOCSTRING}"
     make.__name__ = make.__qualname__ = name
     sources(name)(make)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import IO, Any
 
-from dlx.errors import DlxError, Misfit
+from dlx.errors import ComponentError, DlxError
 from dlx.storage import files
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -22,7 +22,7 @@ PIECE = 1 << 20
 ONCE = 64 * 2**20  # bytes that a reader of archives may ask for at once: no header is as large
 RATIO = 100  # unpacked to packed bytes; images, which are compressed themselves, stay near 1
 SMALL = 256 * 2**20  # unpacked bytes up to which no ratio is too high
-MOST = 2**40  # unpacked bytes; ImageNet has 0.15 times as many
+MOST_UNPACKED = 2**40  # unpacked bytes; ImageNet has 0.15 times as many
 
 
 def stem(file: str) -> str | None:
@@ -81,7 +81,7 @@ class Bounded(io.RawIOBase):
 def reading(archive: str) -> Iterator[Bounded]:
     """Open an archive as the bytes of a plain tar file; raises OSError, and what decompressors raise at damaged bytes."""
     with files.opened(archive) as packed:
-        most = min(MOST, max(SMALL, RATIO * os.fstat(packed.fileno()).st_size))
+        most = min(MOST_UNPACKED, max(SMALL, RATIO * os.fstat(packed.fileno()).st_size))
         reader = READERS.get(os.path.splitext(archive)[1].lower())
         if not reader:
             yield Bounded(packed, most, packed=False)
@@ -120,7 +120,7 @@ class Plain:
         return self.copies[number].fileno() if number in self.copies else self.archives[number]
 
     def prepare(self, numbers: Iterable[int]) -> list[int]:
-        """Unpack the archives that need it; gives the descriptors. Raises Misfit, and DlxError where the disk is full."""
+        """Unpack the archives that need it; gives the descriptors. Raises ComponentError, and DlxError where the disk is full."""
         numbers = [number for number in numbers if is_packed(self.archives[number])]
         for number in numbers:
             if number not in self.copies:
@@ -149,7 +149,7 @@ def _piece(archive: str, content: Bounded) -> bytes:
     try:
         return content.read(PIECE)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise Misfit(f"{archive}: cannot be read as an archive: {error}", ("path",)) from None
+        raise ComponentError(f"{archive}: cannot be read as an archive: {error}", ("path",)) from None
 
 
 def _add(copy: IO[bytes], piece: bytes, folder: str) -> None:

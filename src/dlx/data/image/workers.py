@@ -19,7 +19,7 @@ from typing import Any
 
 from dlx.data.image.names import Reference
 from dlx.data.image.worker import Worker
-from dlx.processors.image.decoding import FILE_BYTES, BadImage, Decoding, restore, unreadable
+from dlx.processors.image.decoding import FILE_BYTES, BadImageError, Decoding, restore, unreadable
 from dlx.storage import files
 
 CHUNK = 64  # images to an order
@@ -30,7 +30,7 @@ Answer = dict[str, Any]
 
 
 def content(reference: Reference) -> bytes:
-    """Read an image's bytes. Raises BadImage."""
+    """Read an image's bytes. Raises BadImageError."""
     file, offset, size = reference
     try:
         if size > FILE_BYTES:
@@ -58,7 +58,7 @@ def decode_chunk(decoding: Decoding, target: int, first: int, references: Sequen
             pixels = decoding(read, name).tobytes()
             if os.pwrite(target, pixels, row * size) != size:
                 raise OSError(errno.ENOSPC, "the disk took only a part of an image")
-        except BadImage as error:
+        except BadImageError as error:
             faults[str(row)] = str(error)
         digests.append(digest)
     return {"first": first, "faults": faults, "digests": digests}

@@ -23,7 +23,7 @@ from dlx.data.table.csv_columns import (
 from dlx.data.table.csv_files import Format
 from dlx.data.table.csv_splits import Splitting, TableSplits, divide, read_tables
 from dlx.data.table.source import table_source
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.processors.csv.cells import Cells
 from dlx.processors.labels import unique
 from dlx.processors.table.columns import CategoricalColumns, Encoding, Missing, NumericColumns, parse
@@ -118,7 +118,7 @@ class Wishes:
         return frozenset(self.encoding.missing_values)
 
     def goal(self, columns: Sequence[str]) -> str:
-        """Find the target's column; Misfit where it or the use of another column is not clear."""
+        """Find the target's column; ComponentError where it or the use of another column is not clear."""
         goal = find_column(self.uses.target, columns, ("target",))
         find_inputs(columns, goal, self.split_column, self.lists)
         return goal
@@ -127,12 +127,14 @@ class Wishes:
         """Say whether the target is a class or a number: the config, else the task, else the values tell."""
         if (kind := self.uses.target_kind) != "auto":
             if self.task_target not in ("", kind):
-                raise Misfit(f"the task answers with a {self.task_target}, not with a {kind}", ("target_kind",))
+                raise ComponentError(f"the task answers with a {self.task_target}, not with a {kind}", ("target_kind",))
             return kind
         labels = unique(cells[goal], self.uses.strip_target)[0]
         if self.task_target == "class" and are_measures(labels):
             how = "task: regression answers with numbers (target_kind: class takes them for classes all the same)"
-            raise Misfit(f"the target '{goal}' holds {len(labels):,} different numbers, not all whole; {how}", ("target",))
+            raise ComponentError(
+                f"the target '{goal}' holds {len(labels):,} different numbers, not all whole; {how}", ("target",)
+            )
         if self.task_target:
             return self.task_target
         kind = "class" if are_classes(labels) else "number"

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from dlx.data.splits import SPLIT_WORDS, split_named
-from dlx.errors import Misfit, Path, UsageError, unknown
+from dlx.errors import ComponentError, Path, UsageError, unknown
 from dlx.processors.csv.cells import Cells, Faults
 from dlx.processors.labels import distinct, unique
 from dlx.processors.numbers import each, is_in
@@ -24,13 +24,13 @@ WITH_COMMA = r"^[+-]?(?:[0-9]+,[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?)$"
 
 @contextmanager
 def blame(*path: str | int) -> Iterator[None]:
-    """Turn a UsageError into a Misfit of the config's key at `path`."""
+    """Turn a UsageError into a ComponentError of the config's key at `path`."""
     try:
         yield
-    except Misfit:
+    except ComponentError:
         raise
     except UsageError as error:
-        raise Misfit(str(error), path) from None
+        raise ComponentError(str(error), path) from None
 
 
 def find_column(wanted: str | int, columns: Sequence[str], path: Path) -> str:
@@ -38,17 +38,17 @@ def find_column(wanted: str | int, columns: Sequence[str], path: Path) -> str:
     if isinstance(wanted, str):
         if wanted not in columns:
             told = unknown("column", wanted, columns) if len(columns) <= MANY else f"none of {len(columns):,} columns"
-            raise Misfit(f"'{wanted}': {told}", path)
+            raise ComponentError(f"'{wanted}': {told}", path)
         return wanted
     if not -len(columns) <= wanted < len(columns):
-        raise Misfit(f"there is no column {wanted}; there are {len(columns)}, counted from 0", path)
+        raise ComponentError(f"there is no column {wanted}; there are {len(columns)}, counted from 0", path)
     return columns[wanted]
 
 
 def find_inputs(columns: Sequence[str], target: str, split: str | None, lists: Mapping[str, Sequence[str]]) -> list[str]:
     """List the inputs in the file's order; `lists` are the config's keys that list columns: drop, numeric, categorical.
 
-    Raises Misfit where a listed column is unknown or has another use, or where no input is left.
+    Raises ComponentError where a listed column is unknown or has another use, or where no input is left.
     """
     uses, known = {target: "target"}, set(columns)
     listed: list[tuple[str, Path]] = [(split, ("split_column",))] if split is not None else []
@@ -57,11 +57,11 @@ def find_inputs(columns: Sequence[str], target: str, split: str | None, lists: M
         if name not in known:
             find_column(name, columns, path)
         if name in uses:
-            raise Misfit(f"column '{name}' is under {uses[name]} already", path)
+            raise ComponentError(f"column '{name}' is under {uses[name]} already", path)
         uses[name] = str(path[0])
     inputs = [name for name in columns if uses.get(name, "numeric") in ("numeric", "categorical")]
     if not inputs:
-        raise Misfit("no column is left to be an input", ("train",))
+        raise ComponentError("no column is left to be an input", ("train",))
     return inputs
 
 
@@ -88,7 +88,7 @@ def require_targets(cells: Cells, column: str, missing: frozenset[str]) -> None:
 def numeric_columns(tables: Mapping[str, Cells], names: Sequence[str], missing: frozenset[str]) -> list[str]:
     """Find the columns that hold numbers in all files that are read; `tables` are the files by the config's keys.
 
-    Raises Misfit, with the rows, where most values of a column are numbers and others are not: nobody can know what it is.
+    Raises ComponentError, with the rows, where most values of a column are numbers and others are not: nobody can know what it is.
     """
     counts = {split: _count([cells[name] for name in names], missing) for split, cells in tables.items()}
     totals = np.sum(list(counts.values()), axis=0).reshape(-1, 2)

@@ -10,7 +10,7 @@ import numpy as np
 from dlx.data.splits import SplitSeed, draw
 from dlx.data.table.csv_columns import blame, divide_by_column
 from dlx.data.table.csv_files import CsvTable, FileOrFraction, Format, arranged, read_table
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.processors.csv.cells import Cells
 from dlx.processors.labels import canonical, unique
 from dlx.registry.types import DataPath, OptionGroup
@@ -44,10 +44,10 @@ class Splitting:
         return {"val": self.options.val, "test": self.options.test}
 
     def check(self) -> None:
-        """Raise Misfit where a split is given twice."""
+        """Raise ComponentError where a split is given twice."""
         for split, value in self.given.items():
             if self.options.split_column is not None and value is not None:
-                raise Misfit(
+                raise ComponentError(
                     f"the splits come from the column '{self.options.split_column}'; leave {split} out, or split_column",
                     (split,),
                 )

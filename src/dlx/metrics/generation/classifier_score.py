@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlx.core import Batch, Metric
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.metrics.generation.comparison import Training, restored, sample
 from dlx.metrics.generation.feature_comparison import Trained, network
 from dlx.registry import metrics
@@ -45,13 +45,13 @@ class ClassifierScore(Metric):
         per_class: bool = False,
     ) -> None:
         if classifier is None:
-            raise Misfit("needs to be told which classifier judges: classifier, a run of dlx")
+            raise ComponentError("needs to be told which classifier judges: classifier, a run of dlx")
         self.mean, self.std, self.training, self.class_counts = channel_mean, channel_std, training, class_counts
         self.network, self.per_class = network(trained, classifier), per_class
         self.class_names = class_names or [str(number) for number in range(num_classes)]
         if self.network.class_names != self.class_names:
             theirs, ours = (", ".join(names[:5]) for names in (self.network.class_names, self.class_names))
-            raise Misfit(f"{classifier}: classifies as {theirs}, but the data's classes are {ours}", ("classifier",))
+            raise ComponentError(f"{classifier}: classifies as {theirs}, but the data's classes are {ours}", ("classifier",))
         self.said, self.real = Said(num_classes), np.zeros(num_classes, np.int64)
 
     def update(self, prediction: Batch, batch: Batch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.metrics.generation import inception as published
 from dlx.metrics.generation.comparison import Comparison, Training
 from dlx.registry.types import SomePath
@@ -35,7 +35,7 @@ class FeatureComparison(Comparison):
     ) -> None:
         if (classifier is None) == (inception is None):
             one = "says by whose features images are compared: classifier, a run of dlx, or inception, a file of weights"
-            raise Misfit(f"{one}; give " + ("one of them" if classifier is None else "only one of them"))
+            raise ComponentError(f"{one}; give " + ("one of them" if classifier is None else "only one of them"))
         self.network: Any = network(trained, classifier) if classifier is not None else _inception(inception)
         self.name = self.label if classifier is None else f"{self.label}_{self.network.name}"
         super().__init__(channel_mean, channel_std, training, class_counts)
@@ -49,12 +49,12 @@ def network(trained: Trained, path: str) -> Any:
     """Load the classifier that the choice `classifier` names."""
     try:
         return trained(path)
-    except Misfit as error:
-        raise Misfit(error.message, ("classifier",)) from None
+    except ComponentError as error:
+        raise ComponentError(error.message, ("classifier",)) from None
 
 
 def _inception(path: Any) -> Any:
     try:
         return published.load(path)
-    except Misfit as error:
-        raise Misfit(error.message, ("inception",)) from None
+    except ComponentError as error:
+        raise ComponentError(error.message, ("inception",)) from None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 
 PUBLISHED = "weights-inception-2015-12-05-6726825d.pth"
 CHUNK = 32  # images in one forward pass: 299x299 pixels become 350 MB of the first layers' values
@@ -32,9 +32,9 @@ class Inception:
 
 
 def load(path: str) -> Inception:
-    """Load the network from torch-fidelity's file, once in a process; raises Misfit."""
+    """Load the network from torch-fidelity's file, once in a process; raises ComponentError."""
     if not os.path.isfile(path):
-        raise Misfit(f"no file {path}; give torch-fidelity's {PUBLISHED}")
+        raise ComponentError(f"no file {path}; give torch-fidelity's {PUBLISHED}")
     return _load(path, os.stat(path).st_mtime_ns)
 
 
@@ -43,7 +43,7 @@ def _load(file: str, written: int) -> Inception:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
-        raise Misfit("needs the extra 'fid': pip install 'dlx[fid]'") from None
+        raise ComponentError("needs the extra 'fid': pip install 'dlx[fid]'") from None
     # torch-fidelity would run code that a file may hold. So the tensors alone are read, and it is given a copy of those.
     copy = io.BytesIO()
     torch.save(_tensors(file), copy)
@@ -53,7 +53,7 @@ def _load(file: str, written: int) -> Inception:
             network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=copy)
     except RuntimeError as error:  # the state dict is another network's
         reason = str(error).splitlines()[-1].strip()
-        raise Misfit(f"{file}: is not torch-fidelity's Inception, such as {PUBLISHED}: {reason[:120]}") from None
+        raise ComponentError(f"{file}: is not torch-fidelity's Inception, such as {PUBLISHED}: {reason[:120]}") from None
     return Inception(network.to(memory_format=torch.channels_last))  # a third faster on a CPU
 
 
@@ -62,7 +62,7 @@ def _tensors(file: str) -> dict[str, Tensor]:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # the reader of foreign files fails in every way that its bytes can make it fail
         reason = "holds more than tensors, or is damaged" if isinstance(error, pickle.UnpicklingError) else "cannot be read"
-        raise Misfit(f"{file}: {reason}; give torch-fidelity's {PUBLISHED}") from None
+        raise ComponentError(f"{file}: {reason}; give torch-fidelity's {PUBLISHED}") from None
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise Misfit(f"{file}: holds no tensors by name; give torch-fidelity's {PUBLISHED}")
+        raise ComponentError(f"{file}: holds no tensors by name; give torch-fidelity's {PUBLISHED}")
     return content

@@ -9,7 +9,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit, Path
+from dlx.errors import ComponentError, Path
 from dlx.layers.activation import activation_name
 from dlx.layers.building import IMAGE, require
 from dlx.layers.shape import Reshape
@@ -81,17 +81,17 @@ class GAN(shared.GAN):
 def _verify_image(stack: Stack, input_shape: tuple[int, ...]) -> None:
     last = stack.layout[-1]
     if last.output_shape != input_shape:
-        raise Misfit(f"ends in {last.output_shape}, but the data's images are {input_shape}", _shaping(stack))
+        raise ComponentError(f"ends in {last.output_shape}, but the data's images are {input_shape}", _shaping(stack))
     if _last_activation(stack) not in BOUNDED:
-        raise Misfit("ends without a tanh, but images go from -1 to 1; add one as the last layer", last.path)
+        raise ComponentError("ends without a tanh, but images go from -1 to 1; add one as the last layer", last.path)
 
 
 def _verify_logit(stack: Stack) -> None:
     last = stack.layout[-1]
     if math.prod(last.output_shape) != 1:
-        raise Misfit(f"ends in {last.output_shape}, but a discriminator ends in one number, (1,)", _shaping(stack))
+        raise ComponentError(f"ends in {last.output_shape}, but a discriminator ends in one number, (1,)", _shaping(stack))
     if name := _last_activation(stack):
-        raise Misfit(f"ends in {name}, but the losses read logits; leave it out", last.path)
+        raise ComponentError(f"ends in {name}, but the losses read logits; leave it out", last.path)
 
 
 def _last_activation(stack: Stack) -> str:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.building import IMAGE, require
 
 LARGEST_START = 7  # pixels: the smallest map has a side of 4 to 7
@@ -65,17 +65,17 @@ def normalized(module: nn.Module, spectral: bool) -> nn.Module:
 
 
 def expect_label(label: Tensor | None, num_classes: int) -> Tensor | None:
-    """Give the label back; raises Misfit where it is missing, or not wanted."""
+    """Give the label back; raises ComponentError where it is missing, or not wanted."""
     if (label is None) == bool(num_classes):
         wrong = "wants a label: it is conditional" if num_classes else "takes no label; set conditional to true"
-        raise Misfit(wrong, ("conditional",))
+        raise ComponentError(wrong, ("conditional",))
     return label
 
 
 def classes(conditional: bool, num_classes: int | None) -> int:
     """Count the classes a model is told apart: 0 where it is not conditional."""
     if conditional and not num_classes:
-        raise Misfit("needs the fact 'num_classes', which the data does not offer", ("conditional",))
+        raise ComponentError("needs the fact 'num_classes', which the data does not offer", ("conditional",))
     return num_classes or 0 if conditional else 0
 
 
@@ -87,5 +87,7 @@ def halvings(input_shape: list[int]) -> tuple[int, int]:
     while side > LARGEST_START and side % 2 == 0:
         side, times = side // 2, times + 1
     if height != width or not times or side > LARGEST_START:
-        raise Misfit(f"wants square images of 4 to 7 pixels doubled some times, such as 28, 32 or 64, not {height}x{width}")
+        raise ComponentError(
+            f"wants square images of 4 to 7 pixels doubled some times, such as 28, 32 or 64, not {height}x{width}"
+        )
     return side, times

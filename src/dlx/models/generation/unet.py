@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.building import IMAGE, require
 from dlx.layers.normalization import Rate
 from dlx.models.generation.shared import classes, expect_label
@@ -188,6 +188,6 @@ def _verify_sides(input_shape: list[int], levels: int) -> None:
     factor = 2 ** (levels - 1)
     if input_shape[1] % factor or input_shape[2] % factor:
         sides = f"{input_shape[1]}x{input_shape[2]}"
-        raise Misfit(
+        raise ComponentError(
             f"halves images {levels - 1} times, so it wants sides divisible by {factor}, not {sides}", ("multipliers",)
         )

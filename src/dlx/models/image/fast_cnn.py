@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.building import IMAGE, require
 from dlx.registry import models
 
@@ -98,7 +98,7 @@ class FastCNN(nn.Module):
         super().__init__()
         require(tuple(input_shape), IMAGE)
         if min(input_shape[1:]) < 9:
-            raise Misfit(f"wants images of at least 9x9, not {input_shape[1]}x{input_shape[2]}")
+            raise ComponentError(f"wants images of at least 9x9, not {input_shape[1]}x{input_shape[2]}")
         sizes = [8 * input_shape[0], *widths]
         groups = [FastGroup(a, b) for a, b in pairwise(sizes)]
         self.backbone = nn.Sequential(Whitening(input_shape[0]), nn.GELU(), *groups)

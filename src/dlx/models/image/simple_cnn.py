@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.building import IMAGE, require
 from dlx.layers.normalization import Rate
 from dlx.registry import models
@@ -35,7 +35,7 @@ class SimpleCNN(nn.Module):
         require(tuple(input_shape), IMAGE)
         size, height, width = input_shape
         if min(height, width) < 2 ** len(channels):
-            raise Misfit(f"halves {height}x{width} images {len(channels)} times: too often", ("channels",))
+            raise ComponentError(f"halves {height}x{width} images {len(channels)} times: too often", ("channels",))
         layers: list[nn.Module] = []
         for outputs in channels:
             layers += _block(size, outputs, convolutions, dropout)

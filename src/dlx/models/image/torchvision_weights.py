@@ -16,7 +16,7 @@ from torch import nn
 from torchvision.models import WeightsEnum
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from dlx.errors import Misfit, unknown
+from dlx.errors import ComponentError, unknown
 from dlx.models.image.torchvision_parts import TransformerTrunk
 from dlx.storage.weights import Weights, from_mapping
 
@@ -44,12 +44,12 @@ def by_name(name: str, weights: str) -> WeightsEnum | None:
         return None
     kinds = {w.name: w for w in torchvision.models.get_model_weights(name)}
     if weights not in kinds:
-        raise Misfit(f"'{weights}': {unknown('weights', weights, ['none', 'imagenet', *kinds])}", ("weights",))
+        raise ComponentError(f"'{weights}': {unknown('weights', weights, ['none', 'imagenet', *kinds])}", ("weights",))
     return kinds[weights]
 
 
 def download(published: WeightsEnum) -> Weights:
-    """Fetch published weights through torch's cache of downloads; raises Misfit with the address and the place."""
+    """Fetch published weights through torch's cache of downloads; raises ComponentError with the address and the place."""
     place = os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(published.url))
     try:
         return from_mapping(
@@ -61,7 +61,7 @@ def download(published: WeightsEnum) -> Weights:
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         told = f"{place}, from {published.url}, is damaged ({first[:100]}); remove it and try again"
-    raise Misfit(told, ("weights",)) from None
+    raise ComponentError(told, ("weights",)) from None
 
 
 def restore_names(given: Weights, published: Collection[str]) -> Weights:

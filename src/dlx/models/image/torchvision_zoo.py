@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.normalization import Rate
 from dlx.layers.pooling import GlobalAverage, GlobalMaximum
 from dlx.models.image.torchvision_parts import Parts, divide, last_layer, replace_first_convolution
@@ -87,9 +87,9 @@ def _register(name: str) -> None:
 def assemble(
     name: str, data: Data, head: Head, weights: str, freeze: Freeze, unfreeze_at: int | None, normalization: str
 ) -> ImageNetwork:
-    """Build one network of the zoo, with its weights; raises Misfit."""
+    """Build one network of the zoo, with its weights; raises ComponentError."""
     if len(data.input_shape) != 3:
-        raise Misfit(f"reads images (channels, height, width); the data gives {_times(data.input_shape)}")
+        raise ComponentError(f"reads images (channels, height, width); the data gives {_times(data.input_shape)}")
     published = by_name(name, weights) or best(name)
     network = _network(name, data, published)
     names = list(network.state_dict())
@@ -97,7 +97,7 @@ def assemble(
     channels = data.input_shape[0]
     as_colour = weights != "none" and channels == 1  # repeated by the normalisation
     if weights != "none" and channels not in (1, 3):
-        raise Misfit(f"its weights read images of 1 or 3 channels, not {channels}", ("weights",))
+        raise ComponentError(f"its weights read images of 1 or 3 channels, not {channels}", ("weights",))
     if channels != 3 and not as_colour:
         replace_first_convolution(parts.backbone, channels)
     shape = [3, *data.input_shape[1:]] if as_colour else data.input_shape
@@ -118,7 +118,7 @@ def _network(name: str, data: Data, published: WeightsEnum) -> nn.Module:
     elif name.startswith("vit_"):
         extra = {"image_size": height}
         if height != width:
-            raise Misfit(f"reads square images, not {height}x{width}")
+            raise ComponentError(f"reads square images, not {height}x{width}")
     elif name.startswith("maxvit"):
         extra = {"input_size": (height, width)}
     try:
@@ -131,12 +131,12 @@ def _with_head(parts: Parts, head: Head, num_classes: int, shape: list[int], pub
     maps = _output_shape(parts.backbone, shape, published)
     if head.include_top:
         if given := [key for key, value in (("hidden", head.hidden), ("dropout", head.dropout)) if value]:
-            raise Misfit("has no effect with include_top: true", (given[0],))
+            raise ComponentError("has no effect with include_top: true", (given[0],))
         if head.pooling != "average":
-            raise Misfit("has no effect with include_top: true", ("pooling",))
+            raise ComponentError("has no effect with include_top: true", ("pooling",))
         return parts
     if len(maps) == 1 and head.pooling != "average":
-        raise Misfit("the backbone gives one vector, so there is nothing to pool", ("pooling",))
+        raise ComponentError("the backbone gives one vector, so there is nothing to pool", ("pooling",))
     if len(maps) == 3 and head.pooling == "flatten":
         maps = [maps[0] * maps[1] * maps[2]]
     pooling = POOLINGS[head.pooling]() if len(maps) == 3 or head.pooling == "flatten" else nn.Identity()
@@ -154,7 +154,7 @@ def _new_head(size: int, head: Head, num_classes: int) -> nn.Sequential:
 
 
 def _output_shape(backbone: nn.Module, shape: list[int], published: WeightsEnum) -> list[int]:
-    """Find the shape of one image's features without computing any; an image too small is a Misfit."""
+    """Find the shape of one image's features without computing any; an image too small is a ComponentError."""
     state = {name: value.to("meta") for name, value in [*backbone.named_parameters(), *backbone.named_buffers()]}
     was_training = backbone.training
     try:
@@ -167,12 +167,12 @@ def _output_shape(backbone: nn.Module, shape: list[int], published: WeightsEnum)
     return list(output.shape[1:])
 
 
-def _size_misfit(shape: list[int], published: WeightsEnum, reason: str) -> Misfit:
+def _size_misfit(shape: list[int], published: WeightsEnum, reason: str) -> ComponentError:
     least = _times(published.meta["min_size"])
     if "multiple" in reason or "divisible" in reason or "indivisible" in reason:
         first = (reason.splitlines() or [""])[0]
-        return Misfit(f"does not take images of {_times(shape[1:])}: {first[:100]}; its weights were made for {least}")
-    return Misfit(f"wants images of at least {least}, not {_times(shape[1:])}")
+        return ComponentError(f"does not take images of {_times(shape[1:])}: {first[:100]}; its weights were made for {least}")
+    return ComponentError(f"wants images of at least {least}, not {_times(shape[1:])}")
 
 
 def _load(name: str, parts: Parts, weights: str, published_names: list[str], include_top: bool) -> None:
@@ -205,7 +205,7 @@ def _normalization(data: Data, published: WeightsEnum, use_imagenet: bool, chann
         return Repeat(channels) if channels != data.input_shape[0] else nn.Identity()
     transforms = published.transforms()
     if len(transforms.mean) != channels:
-        raise Misfit(f"ImageNet's statistics are of 3 channels, not {channels}", ("normalization",))
+        raise ComponentError(f"ImageNet's statistics are of 3 channels, not {channels}", ("normalization",))
     return Normalization(mean, std, list(transforms.mean), list(transforms.std))
 
 

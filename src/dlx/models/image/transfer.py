@@ -8,7 +8,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.models.image.torchvision_parts import Parts, blocks
 
 Freeze = Literal["none", "backbone"] | PositiveInt
@@ -49,7 +49,7 @@ class ImageNetwork(nn.Module):
         self.frozen = _frozen(self.backbone, freeze)
         self.frozen_parameters = _frozen_parameters(self.backbone, self.frozen)
         if unfreeze_at is not None and not self.frozen:
-            raise Misfit("nothing is frozen; set freeze", ("unfreeze_at",))
+            raise ComponentError("nothing is frozen; set freeze", ("unfreeze_at",))
         if unfreeze_at is None:  # else the optimizer must be given these too, and `enter_epoch` holds them
             self._hold(True)
         self.train(self.training)
@@ -90,7 +90,7 @@ def _frozen(backbone: nn.Module, freeze: Freeze) -> tuple[nn.Module, ...]:
         return (backbone,) if freeze == "backbone" else ()
     found = blocks(backbone)
     if freeze > len(found):
-        raise Misfit(f"the backbone has {len(found)} blocks, fewer than {freeze}", ("freeze",))
+        raise ComponentError(f"the backbone has {len(found)} blocks, fewer than {freeze}", ("freeze",))
     return tuple(found[:freeze])
 
 

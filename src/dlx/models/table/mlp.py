@@ -9,7 +9,7 @@ import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.layers.activation import Activation, make_activation
 from dlx.layers.composite import Residual
 from dlx.layers.normalization import Rate
@@ -57,12 +57,12 @@ class MLP(nn.Module):
         super().__init__()
         outputs = num_classes or num_outputs
         if not outputs:
-            raise Misfit("model 'mlp' needs the fact 'num_classes' or 'num_outputs'")
+            raise ComponentError("model 'mlp' needs the fact 'num_classes' or 'num_outputs'")
         self.numbers, size = _numbers(embeddings, num_features)
         self.categories = _categories(category_sizes or [], embeddings.category_embedding_size)
         size += self.categories.size if self.categories else 0
         if not size:
-            raise Misfit("model 'mlp' needs numbers or categories; the data offers neither")
+            raise ComponentError("model 'mlp' needs numbers or categories; the data offers neither")
         blocks = []
         for width in hidden:
             blocks += _block(size, width, activation, dropout, normalization, residual)

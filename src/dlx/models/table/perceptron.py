@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import models
 
 
 def require_two_classes(num_classes: int | None) -> None:
-    """Raise Misfit where the data has classes, and not two of them."""
+    """Raise ComponentError where the data has classes, and not two of them."""
     if num_classes not in (None, 2):
-        raise Misfit(f"one unit tells 2 classes apart, but the data has {num_classes}")
+        raise ComponentError(f"one unit tells 2 classes apart, but the data has {num_classes}")
 
 
 @models("perceptron")

@@ -7,7 +7,7 @@ from pydantic import ConfigDict
 from torch import Tensor, nn
 from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.models.table.perceptron import require_two_classes
 from dlx.registry import models
 
@@ -26,7 +26,7 @@ class McCullochPitts(nn.Module):
     """Layers of threshold units with given weights (McCulloch & Pitts 1943); nothing is learned.
 
     input (B, num_features) -> one logit (B, 1): 0.5 where the last unit fires, else -0.5.
-    Raises Misfit at the unit that has too few or too many weights.
+    Raises ComponentError at the unit that has too few or too many weights.
     """
 
     def __init__(self, num_features: int, num_classes: int | None = None, *, units: list[list[ThresholdUnit]]) -> None:
@@ -34,7 +34,7 @@ class McCullochPitts(nn.Module):
         require_two_classes(num_classes)
         if not units or len(units[-1]) != 1:
             path = ("units", len(units) - 1) if units else ("units",)
-            raise Misfit("the last layer wants exactly one unit: its output is the answer", path)
+            raise ComponentError("the last layer wants exactly one unit: its output is the answer", path)
         self.num_layers = len(units)
         inputs = num_features
         for index, layer in enumerate(units):
@@ -53,9 +53,9 @@ class McCullochPitts(nn.Module):
 
 def _check_layer(layer: list[ThresholdUnit], index: int, inputs: int) -> None:
     if not layer:
-        raise Misfit("wants at least one unit", ("units", index))
+        raise ComponentError("wants at least one unit", ("units", index))
     for place, unit in enumerate(layer):
         if len(unit["weights"]) != inputs:
             source = f"layer {index - 1}'s units" if index else "the data's features"
             message = f"has {len(unit['weights'])} weights, but {source} number {inputs}"
-            raise Misfit(message, ("units", index, place, "weights"))
+            raise ComponentError(message, ("units", index, place, "weights"))

@@ -13,7 +13,7 @@ import pyarrow as pa
 from dlx.errors import UsageError
 from dlx.processors.csv.fast import LARGE, Columns, fill, text_array
 from dlx.processors.csv.text import blocks
-from dlx.processors.rows import TOLD, Fault, Row, check
+from dlx.processors.rows import FAULTS_TOLD, Fault, Row, check
 
 JOINED = 10  # parts of a table's columns after which memory goes back to the system
 TAKEN = 1000  # rows made at a time where rows are asked for
@@ -150,7 +150,7 @@ class Faults:
     def add(self, cells: Cells, rows: np.ndarray, message: Callable[[int], str]) -> None:
         """Take in the numbers of faulty rows; `message` says what is wrong with one."""
         self.count += len(rows)
-        self.told += [Fault(cells.row(row), message(row)) for row in rows[:TOLD].tolist()]
+        self.told += [Fault(cells.row(row), message(row)) for row in rows[:FAULTS_TOLD].tolist()]
 
     def check(self) -> None:
         """Raise one UsageError that tells the first and counts the others."""

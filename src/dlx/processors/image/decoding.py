@@ -30,15 +30,15 @@ BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Type
           MemoryError, Image.DecompressionBombError)  # fmt: skip
 
 
-class BadImage(Exception):
+class BadImageError(Exception):
     """A file that cannot be used as an image; the message says why, without the file's name."""
 
 
-def unreadable(error: OSError) -> BadImage:
+def unreadable(error: OSError) -> BadImageError:
     """Say why a file could not be read."""
     if error.errno == errno.EFBIG:
-        return BadImage(f"oversized: it has more than {FILE_BYTES:,} bytes")
-    return BadImage(f"cannot be read: {error.strerror or error}")
+        return BadImageError(f"oversized: it has more than {FILE_BYTES:,} bytes")
+    return BadImageError(f"cannot be read: {error.strerror or error}")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Decoding:
         return asdict(self)
 
     def __call__(self, content: bytes, name: str) -> np.ndarray:
-        """Decode a file to uint8 `(C, H, W)`; `name` tells its ending. Raises BadImage."""
+        """Decode a file to uint8 `(C, H, W)`; `name` tells its ending. Raises BadImageError."""
         try:
             with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 self._refuse(image, name)
@@ -74,10 +74,10 @@ class Decoding:
                 image.load()
                 self._refuse_size(image.size)  # a frame of a GIF may be larger than the file said at first
                 return self.fit(upright(image))
-        except BadImage:
+        except BadImageError:
             raise
         except BROKEN as error:
-            raise BadImage(_reason(error, content)) from None
+            raise BadImageError(_reason(error, content)) from None
 
     def _refuse(self, image: Image.Image, name: str) -> None:
         self._refuse_size(image.size)
@@ -86,14 +86,14 @@ class Decoding:
         held = "JPEG" if image.format == "MPO" else image.format  # what telephones put into a .jpg
         named = ENDINGS.get("." + name.rpartition(".")[2].lower())
         if self.check_endings and named and named != held:
-            raise BadImage(f"mislabelled: it holds {held}, but its name says {named}")
+            raise BadImageError(f"mislabelled: it holds {held}, but its name says {named}")
 
     def _refuse_size(self, size: tuple[int, int], what: str = "") -> None:
         if size[0] * size[1] > self.max_pixels:
-            raise BadImage(f"oversized: {what}{size[0]}x{size[1]} are more than max_pixels {self.max_pixels:,}")
+            raise BadImageError(f"oversized: {what}{size[0]}x{size[1]} are more than max_pixels {self.max_pixels:,}")
 
     def fit(self, image: Image.Image) -> np.ndarray:
-        """Bring an image of any mode and size to uint8 `(C, H, W)`. Raises BadImage."""
+        """Bring an image of any mode and size to uint8 `(C, H, W)`. Raises BadImageError."""
         plain = in_colors(image, self.channels)
         if plain.size != (self.width, self.height):
             plain = RESIZE[self.resize](plain, self.width, self.height)
@@ -108,7 +108,7 @@ def _tile(image: Any) -> tuple[int, int]:
     """Tell the size of a TIFF's tiles; strips are no wider than the image, and are cut at its height."""
     width, length = (image.tag_v2.get(tag, 0) for tag in (TILE_WIDTH, TILE_LENGTH))
     if not isinstance(width, int) or not isinstance(length, int):
-        raise BadImage("unreadable: the size of its tiles is no number")
+        raise BadImageError("unreadable: the size of its tiles is no number")
     return width, length
 
 
@@ -133,14 +133,14 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def in_colors(image: Image.Image, channels: int) -> Image.Image:
-    """Convert any mode to RGB or grey; what is transparent is laid on white. Raises BadImage."""
+    """Convert any mode to RGB or grey; what is transparent is laid on white. Raises BadImageError."""
     mode = "RGB" if channels == 3 else "L"
     if image.mode == mode and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
         image = _from_16_bits(image)
     elif image.mode == "F":
-        raise BadImage("unreadable: its pixels are floating-point numbers, whose range nothing tells")
+        raise BadImageError("unreadable: its pixels are floating-point numbers, whose range nothing tells")
     elif image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
@@ -152,7 +152,7 @@ def in_colors(image: Image.Image, channels: int) -> Image.Image:
 def _from_16_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
-        raise BadImage("unreadable: its pixels are 32-bit numbers beyond 65,535, whose range nothing tells")
+        raise BadImageError("unreadable: its pixels are 32-bit numbers beyond 65,535, whose range nothing tells")
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from dlx.core import Batch, Processor
 from dlx.errors import UsageError
 from dlx.processors.image import state as image_state
-from dlx.processors.image.decoding import ENDINGS, FILE_BYTES, BadImage, Decoding, unreadable
+from dlx.processors.image.decoding import ENDINGS, FILE_BYTES, BadImageError, Decoding, unreadable
 from dlx.processors.targets import ClassTarget
 from dlx.registry import processors
 from dlx.storage import files
@@ -93,7 +93,7 @@ class ImageProcessor(Processor):
             try:
                 images.append(self.decoding(_content(example), example.name)[None])
                 encoded.append(example.name)
-            except BadImage as error:
+            except BadImageError as error:
                 faults.append(f"{example.name}: {error}")
         if faults and not self.skip_bad:
             raise UsageError("\n".join(faults))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlx.core import Batch, Conditional, Picture, Task
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.pictures.grids import Grid
 from dlx.registry.types import FactGroup
 
@@ -87,7 +87,7 @@ class Generation(Task):
     def generate(self, index: Tensor, seed: int, label: int | None = None) -> Batch:
         """Make images; without a label, a conditional model takes the classes in turn."""
         if not self.conditional and label is not None:
-            raise Misfit("was not trained to make images of a class asked for; its model has conditional: false")
+            raise ComponentError("was not trained to make images of a class asked for; its model has conditional: false")
         device = self.scale.device
         classes = index % self.num_classes if label is None else torch.full_like(index, label)
         given = classes.to(device) if self.conditional else None
@@ -133,11 +133,11 @@ class Generation(Task):
     def verify(self, batch: Batch) -> None:
         """Refuse batches without classes where they are asked for, and samples that are no images of the data's shape."""
         if self.conditional and batch["target"].is_floating_point():
-            raise Misfit("is conditional, so every image needs one class: leave out mixup and cutmix")
+            raise ComponentError("is conditional, so every image needs one class: leave out mixup and cutmix")
         noise = standard_normal(0, range(2), self.noise_shape).to(self.scale.device)
         shape = tuple(self.sample(noise, batch["target"][:1].repeat(2) if self.conditional else None).shape[1:])
         if shape != self.image_shape:
-            raise Misfit(f"makes images of shape {shape}, but the data's are {self.image_shape}")
+            raise ComponentError(f"makes images of shape {shape}, but the data's are {self.image_shape}")
 
 
 COLLAPSED = 0.3  # diversity below which images count as nearly all alike

@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from dlx.core import Batch, Loss
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import tasks
 from dlx.tasks.generation.base import Generation, ImageFacts, standard_normal
 
@@ -56,13 +56,19 @@ class Diffusion(Generation):
     ) -> None:
         super().__init__(model, images, seed)
         if self.words[:2] != READ:
-            raise Misfit(f"wants a model that reads an image and a time, such as unet; this one reads {', '.join(self.words)}")
+            raise ComponentError(
+                f"wants a model that reads an image and a time, such as unet; this one reads {', '.join(self.words)}"
+            )
         if sampling_steps > timesteps:
-            raise Misfit(f"{sampling_steps} are more than the timesteps, {timesteps}", ("sampling_steps",))
+            raise ComponentError(f"{sampling_steps} are more than the timesteps, {timesteps}", ("sampling_steps",))
         if guidance and not self.conditional:
-            raise Misfit("leads towards a class, and the model knows none; set model.conditional to true", ("guidance",))
+            raise ComponentError(
+                "leads towards a class, and the model knows none; set model.conditional to true", ("guidance",)
+            )
         if guidance and not unconditional:
-            raise Misfit("needs a model that has seen images without a label; set unconditional to 0.1 or so", ("guidance",))
+            raise ComponentError(
+                "needs a model that has seen images without a label; set unconditional to 0.1 or so", ("guidance",)
+            )
         self.timesteps, self.velocity, self.stochastic = timesteps, predict == "velocity", sampler == "ddpm"
         self.guidance, self.unconditional = guidance, unconditional if self.conditional else 0.0
         self.sampled = torch.linspace(timesteps, 0, sampling_steps + 1, dtype=torch.float64).round().int().tolist()

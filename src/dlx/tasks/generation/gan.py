@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from dlx.core import Batch, Loss
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.registry import tasks
 from dlx.tasks.generation.base import Generation, ImageFacts
 
@@ -47,9 +47,11 @@ class GAN(Generation):
         label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ) -> None:
         if missing := [part for part in self.parts if part not in dict(model.named_children())]:
-            raise Misfit(f"wants a model with a generator and a discriminator, such as dcgan; this one has no {missing[0]}")
+            raise ComponentError(
+                f"wants a model with a generator and a discriminator, such as dcgan; this one has no {missing[0]}"
+            )
         if label_smoothing and loss not in ("non_saturating", "least_squares"):
-            raise Misfit(f"the loss {loss} has no target to smooth", ("label_smoothing",))
+            raise ComponentError(f"the loss {loss} has no target to smooth", ("label_smoothing",))
         super().__init__(model, images, seed)
         self.loss, self.target = LOSSES[loss], 1 - label_smoothing
         self.discriminator_steps = discriminator_steps
@@ -125,7 +127,7 @@ class GAN(Generation):
         super().verify(batch)
         output = self.call(self.model.discriminator, self.real(batch), label=self.label(batch))
         if output.numel() != len(batch["input"]):
-            raise Misfit(f"its discriminator gives {tuple(output.shape[1:])} an image instead of one number")
+            raise ComponentError(f"its discriminator gives {tuple(output.shape[1:])} an image instead of one number")
 
 
 class AdversarialLoss(NamedTuple):

@@ -12,12 +12,12 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from dlx.core import Batch, Loss, Picture
-from dlx.errors import Misfit
+from dlx.errors import ComponentError
 from dlx.pictures.grids import Grid
 from dlx.registry import tasks
 from dlx.tasks.generation.base import COLUMNS, ROWS, Generation, ImageFacts, as_bytes, standard_normal
 
-PARTS = ("encoder", "decoder")
+NETWORKS = ("encoder", "decoder")
 SIGMA = 0.1  # near the error that good reconstructions of small images keep (Rybkin et al. 2021)
 SILENT = 0.5  # nats an image below which the noise says next to nothing of it
 
@@ -42,23 +42,25 @@ class VAE(Generation):
         reconstruction: Literal["bernoulli", "gaussian"] = "bernoulli",
         sigma: PositiveFloat | None = None,
     ) -> None:
-        if missing := [part for part in PARTS if part not in dict(model.named_children())]:
-            raise Misfit(f"wants a model with an encoder and a decoder, such as conv_vae; this one has no {missing[0]}")
+        if missing := [part for part in NETWORKS if part not in dict(model.named_children())]:
+            raise ComponentError(f"wants a model with an encoder and a decoder, such as conv_vae; this one has no {missing[0]}")
         if sigma is not None and reconstruction == "bernoulli":
-            raise Misfit("is the deviation of a gaussian; a bernoulli has none", ("sigma",))
+            raise ComponentError("is the deviation of a gaussian; a bernoulli has none", ("sigma",))
         super().__init__(model, images, seed)
         self.beta, self.sigma = beta, sigma or SIGMA
         self.distance = bernoulli if reconstruction == "bernoulli" else self.gaussian
 
     def forward(self, batch: Batch) -> Loss:
         """Compute the loss of a batch, with noise from the posterior of each image."""
-        return self.bound(batch, torch.randn(len(batch["input"]), *self.noise_shape, device=self.scale.device))
+        return self.negative_elbo(batch, torch.randn(len(batch["input"]), *self.noise_shape, device=self.scale.device))
 
     def score(self, prediction: Batch, batch: Batch) -> Loss:
         """Compute the loss of a batch; its noise follows from the numbers of the samples."""
-        return self.bound(batch, standard_normal(self.seed, batch["index"].tolist(), self.noise_shape).to(self.scale.device))
+        return self.negative_elbo(
+            batch, standard_normal(self.seed, batch["index"].tolist(), self.noise_shape).to(self.scale.device)
+        )
 
-    def bound(self, batch: Batch, noise: Tensor) -> Loss:
+    def negative_elbo(self, batch: Batch, noise: Tensor) -> Loss:
         """Compute the negative evidence lower bound, with standard noise (B, latent_size) to draw from the posterior."""
         images, label = self.real(batch), self.label(batch)
         mean, log_variance = self.encode(images, label)
@@ -104,7 +106,7 @@ class VAE(Generation):
         super().verify(batch)
         for what, found in zip(("mean", "log variance"), self.encode(self.real(batch), self.label(batch)), strict=True):
             if found.shape[1:] != self.noise_shape:
-                raise Misfit(
+                raise ComponentError(
                     f"its encoder gives a {what} of shape {tuple(found.shape[1:])}, its decoder reads {self.noise_shape}"
                 )
 
