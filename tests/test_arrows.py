@@ -30,7 +30,7 @@ ALLOWED = {
     "assembly": {"core", "config", "registry", "engine", "storage", "optimizers", "schedules", "processors"},
     "commands": {"assembly", "config", "core", "engine", "pictures", "registry", "storage"},
     "testing": {"augmentation", "core", "layers", "registry", "storage"},
-    "cli": {"dlx", "commands", "config", "registry", "storage"},
+    "cli": {"dlx", "commands", "config"},
     "__main__": {"cli"},
 }
 OPEN = ("dlx.errors", "dlx.storage.files")
