@@ -23,6 +23,8 @@ IMAGES = {
         *("resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
     )
 }
+TEXT = {"vocab_size": 11, "num_classes": 3, "input_shape": [9]}
+TEXTS = {"text_cnn": ({}, TEXT, (3,)), "text_rnn": ({"size": 8, "num_layers": 2}, TEXT, (3,))}
 GENERATORS = {
     "gan": (
         {
@@ -33,8 +35,16 @@ GENERATORS = {
     ),
     **{name: ({}, IMAGE) for name in ("dcgan", "sngan", "mlp_gan", "conv_vae", "unet")},
 }
-CLASSIFIERS = {**TABLES, **IMAGES, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+
+
+def text_batch():
+    codes = torch.randint(4, 11, (3, 9), generator=torch.Generator().manual_seed(0))
+    length = torch.tensor([9, 1, 6])
+    return {"input": torch.where(torch.arange(9) < length[:, None], codes, 0), "length": length}
 
 
 def table_batch(facts, size=3):
+    if "vocab_size" in facts:
+        return text_batch()
     return {"input": torch.randn(size, *facts["input_shape"], generator=torch.Generator().manual_seed(0))}

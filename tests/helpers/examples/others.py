@@ -87,7 +87,19 @@ def pictures(folder):
     return processor, examples, {"label": torch.tensor([0, 1]), "probability": torch.tensor([[0.5, 0.5], [0.25, 0.75]])}
 
 
-PROCESSORS = {"table": table, "image": pictures}
+def texts(folder):
+    """Fit the processor of a few texts."""
+    from dlx.processors.text.lines import Line
+    from dlx.processors.text.processor import TextProcessor
+    from dlx.processors.text.tokenizer import Tokenizer
+
+    known = ["A good film.", "not good", "It isn't dull"]
+    processor = TextProcessor(Tokenizer.fit("words", True, known, 100, 1), 6, ["bad", "good"])
+    examples = [Line(text) for text in (*known, "", "something nobody knows, and more of it than is read")]
+    return processor, examples, {"label": torch.tensor([0, 1]), "probability": torch.tensor([[0.5, 0.5], [0.25, 0.75]])}
+
+
+PROCESSORS = {"table": table, "image": pictures, "text": texts}
 AUGMENTATIONS = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
     {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},

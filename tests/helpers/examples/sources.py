@@ -101,10 +101,31 @@ def files(title):
     return example
 
 
+def sentences():
+    words = ("a", "good", "bad", "film", "plot", "and", "dull", "bright", "very", "not")
+    rng = np.random.default_rng(0)
+    return [" ".join(rng.choice(words, rng.integers(1, 9))) + f" {n}" for n in range(60)]
+
+
+def text_files(folder, patch):
+    for n, kind in enumerate(("pos", "neg")):
+        (folder / kind).write_text("\n".join(sentences()[n::2]) + "\n")
+    return {"path": str(folder), "files": {"positive": "pos", "negative": "neg"}, "batch_size": 7, "val": 0.2}
+
+
+def text_csv(folder, patch):
+    with (folder / "texts.csv").open("w", newline="") as file:
+        rows = [[text, "xy"[n % 2], ("train", "train", "val", "test")[n % 4]] for n, text in enumerate(sentences())]
+        csv.writer(file).writerows([["text", "label", "split"], *rows])
+    return {"path": str(folder / "texts.csv"), "split_column": "split", "batch_size": 7}
+
+
 SOURCES = {
     **dict.fromkeys(("iris", "wine", "breast_cancer", "diabetes", "digits", "truth_table"), built_in),
     **dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), read_from_idx),
     "csv": table,
+    "text_files": text_files,
+    "text_csv": text_csv,
     "image_folder": image_folder,
     "image_csv": image_csv,
     "cifar10": arrays("CIFAR10", True),

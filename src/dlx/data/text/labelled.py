@@ -1,0 +1,147 @@
+"""Texts with a class each: divided, encoded, and told apart from any others."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from dlx.core import Processor
+from dlx.data.options import Checkpoint
+from dlx.data.splits import draw
+from dlx.data.text.options import TextOptions, TextSplits
+from dlx.data.text.source import EncodedTexts, TextSource
+from dlx.errors import ComponentError, UsageError
+from dlx.processors.labels import distinct
+from dlx.processors.text.processor import TextProcessor
+from dlx.processors.text.tokenizer import Tokenizer
+
+FRACTION = 0.1  # of the texts, where neither a column nor a fraction gives a split
+MOST_NAMED = 5
+
+log = logging.getLogger("dlx")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts, their labels, and the split of each where the data say so."""
+
+    texts: Sequence[str]
+    labels: Sequence[str]
+    splits: Sequence[str] | None = None
+
+    def taken(self, rows: Sequence[int]) -> Labelled:
+        """Return some of them."""
+        return Labelled([self.texts[row] for row in rows], [self.labels[row] for row in rows])
+
+    def digest(self) -> str:
+        """Return what tells these texts and labels, in this order, from any others."""
+        found = hashlib.blake2b(digest_size=16)
+        for text, label in zip(self.texts, self.labels, strict=True):
+            found.update(f"{len(text)},{len(label)}:{text}{label}".encode("utf-8", "surrogatepass"))
+        return found.hexdigest()
+
+
+def labelled_source(seed: int, kept: Checkpoint, whole: Labelled, options: TextOptions, splits: TextSplits) -> TextSource:
+    """Make the data set: a text stands in one split only, and the processor is fitted on the training split."""
+    rows = divide(whole, splits)
+    tell_shared(whole, rows)
+    parts = {split: whole.taken(found) for split, found in rows.items() if len(found)}
+    processor = fitted(kept.processor) or fit(parts["train"], options)
+    wanted = kept.wanted_splits if kept.processor else None
+    chosen = {split: part for split, part in parts.items() if wanted is None or split in wanted}
+    if not chosen:
+        raise UsageError(f"the data has no split '{' or '.join(sorted(wanted or ()))}'; it has {', '.join(parts)}")
+    data = {split: encoded(part, processor, split) for split, part in chosen.items()}
+    names = processor.target.names
+    facts = {
+        "input_shape": [processor.max_length], "vocab_size": processor.tokenizer.size, "num_classes": len(names),
+        "class_names": names,
+    }  # fmt: skip
+    if "train" in data:
+        facts["class_counts"] = torch.bincount(data["train"].targets, minlength=len(names)).tolist()
+    source = TextSource(seed, data, facts, processor, options.batch_size)
+    source.digests = {split: part.digest() for split, part in chosen.items()}
+    source.drawn = frozenset(rows) - {"train"} if whole.splits is None else frozenset()
+    return source
+
+
+def fitted(processor: Processor | None) -> TextProcessor | None:
+    """Return a checkpoint's processor; raises UsageError where it reads no texts."""
+    if processor is not None and not isinstance(processor, TextProcessor):
+        raise UsageError(f"the checkpoint's processor, '{processor.name}', reads no texts")
+    return processor
+
+
+def fit(train: Labelled, options: TextOptions) -> TextProcessor:
+    """Fit the processor to the training split."""
+    names = distinct(set(train.labels))
+    if len(names) < 2:
+        raise UsageError(f"the training split holds one class only: {names[0]!r}")
+    tokenizer = Tokenizer.fit(options.tokenizer, options.lowercase, train.texts, options.vocabulary_size, options.least_count)
+    return TextProcessor(tokenizer, options.max_length, names)
+
+
+def encoded(part: Labelled, processor: TextProcessor, split: str) -> EncodedTexts:
+    """Encode a split, and tell how many of its texts are cut."""
+    numbers = {name: number for number, name in enumerate(processor.target.names)}
+    if strange := [label for label in dict.fromkeys(part.labels) if label not in numbers]:
+        raise UsageError(f"the {split} split has a class that the training split has not: {strange[0]!r}")
+    codes, cut = processor.codes(part.texts)
+    if cut:
+        log.warning("%s: %s of %s texts are cut to %s pieces (max_length)", split, cut, len(codes), processor.max_length)
+    return EncodedTexts(codes, torch.tensor([numbers[label] for label in part.labels]))
+
+
+def divide(whole: Labelled, splits: TextSplits) -> Mapping[str, Sequence[int]]:
+    """Find the rows of each split: by the data's own word, by folds, or drawn; equal texts stay together."""
+    if whole.splits is not None:
+        if (splits.val, splits.test, splits.fold) != (None, None, None):
+            raise ComponentError("the data say which split a text is in; leave out val, test and fold", ("val",))
+        own = np.array(whole.splits)
+        return {split: np.flatnonzero(own == split).tolist() for split in ("train", "val", "test")}
+    firsts: dict[str, int] = {}
+    groups = np.array([firsts.setdefault(text, len(firsts)) for text in whole.texts])
+    labels = [""] * len(firsts)
+    for text, label in zip(whole.texts, whole.labels, strict=True):
+        labels[firsts[text]] = label
+    parts = folded(labels, splits) if splits.fold is not None else drawn(labels, splits)
+    return {split: np.flatnonzero(np.isin(groups, numbers)).tolist() for split, numbers in parts.items()}
+
+
+def drawn(labels: Sequence[str], splits: TextSplits) -> Mapping[str, Sequence[int]]:
+    """Draw validation and test texts, every class keeping its share."""
+    val, test = (FRACTION if share is None else share for share in (splits.val, splits.test))
+    return draw(len(labels), val, test, splits.split_seed, labels, "text")
+
+
+def folded(labels: Sequence[str], splits: TextSplits) -> Mapping[str, Sequence[int]]:
+    """Take one of several equal parts for testing, and draw the validation texts from the others."""
+    from sklearn.model_selection import StratifiedKFold
+
+    if splits.test is not None:
+        raise ComponentError("a fold is the test split; leave test out", ("test",))
+    assert splits.fold is not None
+    if splits.fold >= splits.folds:
+        raise ComponentError(f"folds are numbered from 0 to {splits.folds - 1}", ("fold",))
+    if min(Counter(labels).values()) < splits.folds:
+        raise ComponentError(f"a class has fewer texts than there are folds, {splits.folds}", ("folds",))
+    cut = StratifiedKFold(splits.folds, shuffle=True, random_state=splits.split_seed).split(labels, labels)
+    rest, test = list(cut)[splits.fold]
+    val = FRACTION if splits.val is None else splits.val
+    inner = draw(len(rest), val, 0.0, splits.split_seed, [labels[row] for row in rest], "text")
+    return {"test": test.tolist(), **{split: rest[rows].tolist() for split, rows in inner.items()}}
+
+
+def tell_shared(whole: Labelled, rows: Mapping[str, Sequence[int]]) -> None:
+    """Warn of texts that stand in the training split and in another one."""
+    train = {whole.texts[row] for row in rows.get("train", ())}
+    for split in ("val", "test"):
+        shared = [whole.texts[row] for row in rows.get(split, ()) if whole.texts[row] in train]
+        if shared:
+            log.warning("%s: %s texts stand in the training split too, such as %r", split, len(shared), shared[0][:60])

@@ -1,0 +1,1 @@
+"""Texts to codes and back."""

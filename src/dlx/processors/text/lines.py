@@ -1,0 +1,47 @@
+"""Lines of text files, each with its place."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from dlx.errors import UsageError
+from dlx.processors.csv.text import blocks
+
+FILE_LIKE = re.compile(r"\S*[/.]\S*")  # what is more likely the name of a file than a text
+
+
+class Line(NamedTuple):
+    """A text and where it was written."""
+
+    text: str
+    place: str = "text"
+
+
+def read_lines(file: str) -> Iterator[Line]:
+    """Read the lines of a UTF-8 file, plain or gzipped, or of standard input for `-`; raises UsageError with the line."""
+    name = "standard input" if file == "-" else file
+    for block in blocks(file, wait=False):
+        lines = block.content.decode().splitlines()
+        for number, line in enumerate(lines, block.line + 1):
+            yield Line(line.strip(), f"{name}:{number}")
+
+
+def read_texts(inputs: Iterable[str]) -> Iterator[Line]:
+    """Read what is given to `dlx predict`: files of a text a line, `-` for standard input, or texts as they are.
+
+    What looks like the name of a file, having no blank but a dot or a slash, must be one.
+    """
+    wanted = list(inputs)
+    missing = [given for given in wanted if FILE_LIKE.fullmatch(given) and given != "-" and not os.path.exists(given)]
+    if missing:
+        raise UsageError(
+            "\n".join(f"{given}: no file; a text with a dot or a slash has a blank in it too" for given in missing)
+        )
+    for given in wanted:
+        if given == "-" or os.path.isfile(given):
+            yield from read_lines(given)
+        else:
+            yield Line(given)
