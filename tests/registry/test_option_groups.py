@@ -6,8 +6,8 @@ import pytest
 from pydantic import PositiveInt
 
 from dlx import registry
-from dlx.errors import ComponentError
-from dlx.registry.signatures import REQUIRED, check, misdeclared
+from dlx.errors import ComponentError, UsageError
+from dlx.registry.signatures import REQUIRED, check, misdeclared, signature
 from dlx.registry.types import FactGroup, OptionGroup
 
 
@@ -66,3 +66,43 @@ def test_a_fact_that_is_missing_is_still_told(readers):
     for facts, missing in (({"input_shape": [1]}, "seed"), ({"seed": 1}, "input_shape")):
         with pytest.raises(ComponentError, match=f"needs the fact '{missing}'"):
             readers.build("reader", choices, facts)
+
+
+class Bare(OptionGroup):
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class Small(Batching):
+    batch_size: PositiveInt = 4
+
+
+def grouped_as_fact(batching: Batching) -> None: ...
+def facts_as_settings(*, sizes: Sizes) -> None: ...
+def without_decorator(*, bare: Bare) -> None: ...
+def twice(*, names: list[str], batching: Batching) -> None: ...
+def fact_and_setting(names: list[str], *, batching: Batching) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("constructor", "told"),
+    [
+        (grouped_as_fact, "Batching stands on the wrong side of the star"),
+        (facts_as_settings, "Sizes stands on the wrong side of the star"),
+        (without_decorator, "Bare is no dataclass; write @dataclass"),
+        (twice, "Batching has 'names', which the constructor takes already"),
+        (fact_and_setting, "Batching has 'names', which the constructor takes already"),
+    ],
+)
+def test_a_group_that_cannot_stand_there_is_refused_with_its_place(constructor, told):
+    with pytest.raises(UsageError, match=rf"test_option_groups\.py:\d+: {constructor.__name__}: the group {told}"):
+        signature(constructor)
+
+
+def test_a_group_may_give_another_default():
+    def small(*, batching: Small) -> Small:
+        return batching
+
+    wanted = signature(small)
+    assert wanted.choices["batch_size"].default == 4
+    assert small(**wanted.arguments({"seed_of_order": 1})) == Small(4, [], seed_of_order=1)

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Annotated, Any
 
 from dlx.errors import Fault, Marker, Path, UsageError, limited, meant, nearest, shown, unknown
-from dlx.registry.types import FactGroup, Group, OptionGroup
+from dlx.registry.types import Group, misgrouped
 
 REQUIRED = inspect.Parameter.empty
 
@@ -59,11 +59,12 @@ def signature(constructor: Callable[..., Any], facts: Iterable[str] | None = Non
             told = f"the setting '{p.name}' has no type; write one, such as {p.name}: int = 3"
             raise UsageError(f"{place_of(constructor, p.name)}: {constructor.__name__}: {told}")
         hint, kind = hints.get(p.name, Any), found.facts if is_fact else found.choices
-        if inspect.isclass(hint) and issubclass(hint, FactGroup if is_fact else OptionGroup):
-            found.groups[p.name] = hint
-            kind.update(_fields(hint))
-        else:
-            kind[p.name] = Parameter(p.name, _without_tensors(hint), p.default)
+        own = {p.name: Parameter(p.name, _without_tensors(hint), p.default)}
+        if inspect.isclass(hint) and issubclass(hint, Group):
+            found.groups[p.name], own = hint, _fields(hint)
+            if fault := misgrouped(hint, is_fact, own.keys() & (found.facts.keys() | found.choices.keys())):
+                raise UsageError(f"{place_of(constructor, p.name)}: {constructor.__name__}: {fault}")
+        kind.update(own)
     return found
 
 

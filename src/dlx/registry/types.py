@@ -1,8 +1,9 @@
-"""Types of choices that mean something to the machine: paths, and what asks for the network."""
+"""Types that mean more than a value: groups of facts or settings, paths, and what asks for the network."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -25,6 +26,16 @@ class FactGroup(Group):
 @dataclass(frozen=True)
 class OptionGroup(Group):
     """Base of groups of settings that many components share: `def __init__(self, seed: int, *, batching: Batching)`."""
+
+
+def misgrouped(group: type[Group], is_fact: bool, twice: Iterable[str]) -> str:
+    """Say why a group cannot stand where it does; "" where it can."""
+    name = group.__name__
+    if "__dataclass_params__" not in vars(group):
+        return f"the group {name} is no dataclass; write @dataclass(frozen=True) above it"
+    if not issubclass(group, FactGroup if is_fact else OptionGroup):
+        return f"the group {name} stands on the wrong side of the star: groups of facts before it, of settings behind it"
+    return "".join(f"the group {name} has '{one}', which the constructor takes already" for one in sorted(twice)[:1])
 
 
 class Request(Marker):
