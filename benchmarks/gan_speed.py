@@ -60,7 +60,7 @@ def built(data: Path, steps: int, threads: int) -> Any:
 
 def dlx(data: Path, steps: int, threads: int) -> dict[str, float]:
     from dlx.assembly.trainer import build_trainer
-    from dlx.commands.train import Session
+    from dlx.commands.session import Session
     from dlx.core import Logger
     from dlx.engine.journal import Journal
     from dlx.storage.run import Run
@@ -77,7 +77,7 @@ def dlx(data: Path, steps: int, threads: int) -> dict[str, float]:
     experiment = built(data, WARM + steps + 1, threads)  # the last step is followed by a checkpoint
     trainer = build_trainer(experiment)
     with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
-        session = Session(run, experiment, trainer, True, quiet=True)
+        session = Session(run, experiment, trainer, experiment.plan.resolved(), True, quiet=True)
         session.prepare()
         trainer.fit(Journal([*session.journal.loggers, Watch()]), session)
         session.journal.close()

@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 import contest
 from dlx.assembly.experiment import prepare
 from dlx.assembly.trainer import build_trainer
-from dlx.commands.train import Session
+from dlx.commands.session import Session
 from dlx.config import spec
 from dlx.core import Logger
 from dlx.data.in_memory import InMemorySource
@@ -71,7 +71,7 @@ def loop() -> float:
     built = prepare(spec.parse(CONFIG, "loop_cost"))
     trainer = build_trainer(built)
     with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
-        session = Session(run, built, trainer, True, quiet=True)
+        session = Session(run, built, trainer, built.plan.resolved(), True, quiet=True)
         session.prepare()
         clock = Clock()
         trainer.fit(Journal([*session.journal.loggers, clock]), session)

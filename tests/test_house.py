@@ -1,6 +1,7 @@
 """The measures of docs/design.md: how much stands where, how long it is, and what nobody may do."""
 
 import ast
+import importlib
 import re
 import sys
 import traceback
@@ -81,3 +82,14 @@ def test_few_frames_lie_between_the_command_line_and_the_model(tmp_path, monkeyp
     # `dlx.cli.main` is the one frame that is not seen here.
     assert depths["training"] + 1 <= MOST_FRAMES
     assert depths["evaluating"] + 1 <= MOST_FRAMES
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda file: file.stem)
+def test_a_benchmark_names_what_there_is(file):
+    """They are run by hand: a name that has moved would be found out too late."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "dlx":
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
