@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -37,3 +37,17 @@ class Conditional(Protocol):
     """A model that may be asked for examples of a class."""
 
     conditional: bool
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """A model that writes answers piece by piece, and keeps what it knows in a state of B rows."""
+
+    def begin(self, input: Tensor, length: Tensor | None = None) -> Any:
+        """Return the state before the first piece."""
+
+    def step(self, token: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Read a piece (B,) of each answer: scores (B, V) of the next one, and the state after it."""
+
+    def select(self, state: Any, rows: Tensor) -> Any:
+        """Return the state of some rows (M,), which may come more than once."""

@@ -14,12 +14,13 @@ import torch
 from dlx.core import Processor
 from dlx.data.options import Checkpoint
 from dlx.data.splits import draw
-from dlx.data.text.options import TextOptions, TextSplits
-from dlx.data.text.source import EncodedTexts, TextSource
+from dlx.data.text.encoded import EncodedTexts
+from dlx.data.text.options import TextBatching, TextOptions, TextSplits
+from dlx.data.text.source import TextSource
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.labels import distinct
 from dlx.processors.text.processor import TextProcessor
-from dlx.processors.text.tokenizer import Tokenizer
+from dlx.processors.text.tokenizer import fit_tokenizer
 
 FRACTION = 0.1  # of the texts, where neither a column nor a fraction gives a split
 MOST_NAMED = 5
@@ -47,7 +48,9 @@ class Labelled:
         return found.hexdigest()
 
 
-def labelled_source(seed: int, kept: Checkpoint, whole: Labelled, options: TextOptions, splits: TextSplits) -> TextSource:
+def labelled_source(
+    seed: int, kept: Checkpoint, whole: Labelled, options: TextOptions, splits: TextSplits, batching: TextBatching
+) -> TextSource:
     """Make the data set: a text stands in one split only, and the processor is fitted on the training split."""
     rows = divide(whole, splits)
     tell_shared(whole, rows)
@@ -60,12 +63,12 @@ def labelled_source(seed: int, kept: Checkpoint, whole: Labelled, options: TextO
     data = {split: encoded(part, processor, split) for split, part in chosen.items()}
     names = processor.target.names
     facts = {
-        "input_shape": [processor.max_length], "vocab_size": processor.tokenizer.size, "num_classes": len(names),
+        "input_shape": [processor.encoder.max_length], "vocab_size": processor.encoder.tokenizer.size, "num_classes": len(names),
         "class_names": names,
     }  # fmt: skip
     if "train" in data:
         facts["class_counts"] = torch.bincount(data["train"].targets, minlength=len(names)).tolist()
-    source = TextSource(seed, data, facts, processor, options.batch_size)
+    source = TextSource(seed, data, facts, processor, batching)
     source.digests = {split: part.digest() for split, part in chosen.items()}
     source.drawn = frozenset(rows) - {"train"} if whole.splits is None else frozenset()
     return source
@@ -83,7 +86,7 @@ def fit(train: Labelled, options: TextOptions) -> TextProcessor:
     names = distinct(set(train.labels))
     if len(names) < 2:
         raise UsageError(f"the training split holds one class only: {names[0]!r}")
-    tokenizer = Tokenizer.fit(options.tokenizer, options.lowercase, train.texts, options.vocabulary_size, options.least_count)
+    tokenizer = fit_tokenizer(options.tokenizer, options.lowercase, train.texts, options.vocabulary_size, options.least_count)
     return TextProcessor(tokenizer, options.max_length, names)
 
 
@@ -92,9 +95,11 @@ def encoded(part: Labelled, processor: TextProcessor, split: str) -> EncodedText
     numbers = {name: number for number, name in enumerate(processor.target.names)}
     if strange := [label for label in dict.fromkeys(part.labels) if label not in numbers]:
         raise UsageError(f"the {split} split has a class that the training split has not: {strange[0]!r}")
-    codes, cut = processor.codes(part.texts)
+    codes, cut = processor.encoder.codes(part.texts)
     if cut:
-        log.warning("%s: %s of %s texts are cut to %s pieces (max_length)", split, cut, len(codes), processor.max_length)
+        log.warning(
+            "%s: %s of %s texts are cut to %s pieces (max_length)", split, cut, len(codes), processor.encoder.max_length
+        )
     return EncodedTexts(codes, torch.tensor([numbers[label] for label in part.labels]))
 
 

@@ -13,6 +13,17 @@ from dlx.registry.types import OptionGroup
 
 
 @dataclass(frozen=True)
+class TextBatching(OptionGroup):
+    """How many texts a training batch has, and how many pieces, padding counted: as many as neither forbids.
+
+    Without both, 32 texts make a batch; with `tokens_per_batch` alone their number is free.
+    """
+
+    batch_size: PositiveInt | None = None
+    tokens_per_batch: PositiveInt | None = None
+
+
+@dataclass(frozen=True)
 class TextOptions(OptionGroup):
     """How texts become codes: what they are cut into, how many pieces are known, how long a text may be."""
 
@@ -21,7 +32,28 @@ class TextOptions(OptionGroup):
     vocabulary_size: PositiveInt = 20_000
     least_count: PositiveInt = 1
     max_length: PositiveInt = 256
-    batch_size: PositiveInt = 32
+
+
+@dataclass(frozen=True)
+class PairOptions(OptionGroup):
+    """How texts and their answers become codes, by one tokenizer for both or, with `shared_vocabulary: false`, by one each."""
+
+    tokenizer: Kind = "bpe"
+    lowercase: bool = False
+    vocabulary_size: PositiveInt = 8_000
+    shared_vocabulary: bool = True
+    least_count: PositiveInt = 1
+    max_length: PositiveInt = 256
+    max_target_length: Annotated[int, Field(ge=3)] = 128
+
+
+@dataclass(frozen=True)
+class PairSplits(OptionGroup):
+    """The shares of the different source texts that validation and test have, where the data do not say so themselves."""
+
+    val: Fraction | None = None
+    test: Fraction | None = None
+    split_seed: SplitSeed = 0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dlx.core import Source
 from dlx.data.options import Checkpoint
 from dlx.data.splits import split_named
 from dlx.data.text.labelled import Labelled, labelled_source
-from dlx.data.text.options import TextOptions, TextSplits
+from dlx.data.text.options import TextBatching, TextOptions, TextSplits
 from dlx.data.text.text_files import tell_empty
 from dlx.errors import ComponentError, UsageError, unknown
 from dlx.processors.rows import read_file
@@ -26,6 +26,7 @@ def text_csv(
     delimiter: str | None = None,
     options: TextOptions,
     splits: TextSplits,
+    batching: TextBatching,
 ) -> Source:
     """Texts of several classes from a CSV file, or one parted by tabs (.tsv), plain or gzipped, with a header.
 
@@ -52,7 +53,7 @@ def text_csv(
         labels.append(label)
         own += [_split(one, row.place) for one in split]
     tell_empty(empty)
-    return labelled_source(seed, checkpoint, Labelled(texts, labels, own if split_column else None), options, splits)
+    return labelled_source(seed, checkpoint, Labelled(texts, labels, own if split_column else None), options, splits, batching)
 
 
 def _place(header: list[str], name: str, key: str) -> int:

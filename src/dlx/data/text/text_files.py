@@ -9,7 +9,7 @@ from pydantic import Field
 from dlx.core import Source
 from dlx.data.options import Checkpoint
 from dlx.data.text.labelled import MOST_NAMED, Labelled, labelled_source
-from dlx.data.text.options import TextOptions, TextSplits
+from dlx.data.text.options import TextBatching, TextOptions, TextSplits
 from dlx.errors import UsageError
 from dlx.processors.text.lines import read_lines
 from dlx.registry import sources
@@ -25,6 +25,7 @@ def text_files(
     path: DataPath = ".",
     options: TextOptions,
     splits: TextSplits,
+    batching: TextBatching,
 ) -> Source:
     """Texts of several classes, a file of UTF-8 lines for each: `files` has the class and the file's name within `path`.
 
@@ -41,7 +42,7 @@ def text_files(
             else:
                 empty.append(line.place)
     tell_empty(empty)
-    return labelled_source(seed, checkpoint, Labelled(texts, labels), options, splits)
+    return labelled_source(seed, checkpoint, Labelled(texts, labels), options, splits, batching)
 
 
 def tell_empty(places: list[str]) -> None:

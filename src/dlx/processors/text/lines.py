@@ -24,7 +24,7 @@ def read_lines(file: str) -> Iterator[Line]:
     """Read the lines of a UTF-8 file, plain or gzipped, or of standard input for `-`; raises UsageError with the line."""
     name = "standard input" if file == "-" else file
     for block in blocks(file, wait=False):
-        lines = block.content.decode().splitlines()
+        lines = block.content.decode().removesuffix("\n").split("\n")  # splitlines would also part at rarer marks of Unicode
         for number, line in enumerate(lines, block.line + 1):
             yield Line(line.strip(), f"{name}:{number}")
 

@@ -1,64 +1,133 @@
-"""Texts to codes: words, characters or bytes."""
+"""Texts to codes and back: words, characters, bytes, or learned pieces of words."""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-Kind = Literal["words", "characters", "bytes"]
+Kind = Literal["words", "characters", "bytes", "bpe", "unigram"]
 PADDING, UNKNOWN, BEGIN, END = range(4)  # codes that stand for no piece of a text
 SPECIAL = 4
+SPECIAL_PIECES = ("<padding>", "<unknown>", "<begin>", "<end>")
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")  # a word with its apostrophes, or a single mark
+BEFORE_MARK, BEHIND_MARK = re.compile(r" (?=[.,;:!?%)\]}…»”])"), re.compile(r"(?<=[¿¡(\[{«“]) ")
 
 
-class Tokenizer:
-    """Cuts texts into pieces and numbers them; codes below SPECIAL are padding, unknown, begin and end.
+class Tokenizer(ABC):
+    """Cuts texts into pieces and numbers them; codes below SPECIAL are padding, unknown, begin and end."""
 
-    words: runs of letters and digits, and single marks. characters: those of Unicode. bytes: of UTF-8, with no vocabulary.
-    """
-
-    def __init__(self, kind: Kind, lowercase: bool, vocabulary: Sequence[str]) -> None:
-        self.kind, self.lowercase, self.vocabulary = kind, lowercase, list(vocabulary)
-        self.codes = {piece: code for code, piece in enumerate(self.vocabulary, SPECIAL)}
-
-    @classmethod
-    def fit(cls, kind: Kind, lowercase: bool, texts: Iterable[str], most: int, least_count: int) -> Tokenizer:
-        """Collect the pieces of the training split that occur at least so often, the `most` frequent ones of them."""
-        if kind == "bytes":
-            return cls(kind, lowercase, [])
-        counts: Counter[str] = Counter()
-        bare = cls(kind, lowercase, [])
-        for text in texts:
-            counts.update(bare.pieces(text))
-        kept = sorted((piece for piece, count in counts.items() if count >= least_count), key=lambda p: (-counts[p], p))
-        return cls(kind, lowercase, kept[:most])
+    kind: Kind
+    lowercase: bool
+    pieces: Sequence[str]  # by code
 
     @property
     def size(self) -> int:
         """Return the number of codes."""
-        return SPECIAL + (256 if self.kind == "bytes" else len(self.vocabulary))
-
-    def pieces(self, text: str) -> list[str]:
-        """Cut a text into pieces."""
-        text = text.lower() if self.lowercase else text
-        return WORD.findall(text) if self.kind == "words" else list(text)
+        return len(self.pieces)
 
     def encode(self, text: str) -> list[int]:
         """Return the codes of a text; one that is empty is one unknown piece."""
-        if self.kind == "bytes":
-            text = text.lower() if self.lowercase else text
-            found = [SPECIAL + byte for byte in text.encode("utf-8", "surrogatepass")]
-        else:
-            found = [self.codes.get(piece, UNKNOWN) for piece in self.pieces(text)]
-        return found or [UNKNOWN]
+        return self.cut(text.lower() if self.lowercase else text) or [UNKNOWN]
+
+    def decode(self, codes: Iterable[int]) -> str:
+        """Return the text that codes stand for, up to the first END; padding and BEGIN are no text."""
+        kept = list[int]()
+        for code in codes:
+            if code == END:
+                break
+            if code not in (PADDING, BEGIN) and code >= 0:
+                kept.append(code)
+        return self.join(kept)
+
+    @abstractmethod
+    def cut(self, text: str) -> list[int]:
+        """Return the codes of a text's pieces."""
+
+    @abstractmethod
+    def join(self, codes: Sequence[int]) -> str:
+        """Return the text of codes, none of which is padding, BEGIN or END."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Return what encoding and decoding need, as JSON values."""
+
+
+class Words(Tokenizer):
+    """Runs of letters and digits, and single marks; or every character of Unicode.
+
+    Decoded words stand with a blank between, but none before a closing mark or behind an opening one.
+    """
+
+    def __init__(self, kind: Literal["words", "characters"], lowercase: bool, vocabulary: Sequence[str]) -> None:
+        self.kind, self.lowercase = kind, lowercase
+        self.pieces = [*SPECIAL_PIECES, *vocabulary]
+        self.codes = {piece: code for code, piece in enumerate(vocabulary, SPECIAL)}
+
+    def cut(self, text: str) -> list[int]:
+        return [self.codes.get(piece, UNKNOWN) for piece in split(self.kind, text)]
+
+    def join(self, codes: Sequence[int]) -> str:
+        pieces = [self.pieces[code] if code != UNKNOWN else "�" for code in codes]
+        if self.kind == "characters":
+            return "".join(pieces)
+        return BEHIND_MARK.sub("", BEFORE_MARK.sub("", " ".join(pieces)))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the kind and the vocabulary."""
-        return {"kind": self.kind, "lowercase": self.lowercase, "vocabulary": self.vocabulary}
+        return {"kind": self.kind, "lowercase": self.lowercase, "vocabulary": list(self.pieces[SPECIAL:])}
 
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Tokenizer:
-        """Make the tokenizer again."""
-        return cls(state["kind"], state["lowercase"], state["vocabulary"])
+
+class Bytes(Tokenizer):
+    """The bytes of UTF-8; nothing is ever unknown."""
+
+    kind = "bytes"
+
+    def __init__(self, lowercase: bool) -> None:
+        self.lowercase = lowercase
+        self.pieces = [*SPECIAL_PIECES, *(f"<{byte:02x}>" for byte in range(256))]
+
+    def cut(self, text: str) -> list[int]:
+        return [SPECIAL + byte for byte in text.encode("utf-8", "surrogatepass")]
+
+    def join(self, codes: Sequence[int]) -> str:
+        return bytes(code - SPECIAL for code in codes if code >= SPECIAL).decode("utf-8", "replace")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "lowercase": self.lowercase}
+
+
+def split(kind: Kind, text: str) -> list[str]:
+    """Split a text into words and marks, or into characters."""
+    return WORD.findall(text) if kind == "words" else list(text)
+
+
+def fit_tokenizer(kind: Kind, lowercase: bool, texts: Iterable[str], most: int, least_count: int) -> Tokenizer:
+    """Learn a tokenizer from the training split's texts.
+
+    words, characters: the `most` frequent pieces that occur at least so often. bpe, unigram: `most` codes in all.
+    """
+    given = (text.lower() for text in texts) if lowercase else texts
+    if kind == "bytes":
+        return Bytes(lowercase)
+    if kind in ("bpe", "unigram"):
+        from dlx.processors.text.subwords import Subwords
+
+        return Subwords.fit(kind, lowercase, given, most)
+    counts: Counter[str] = Counter()
+    for text in given:
+        counts.update(split(kind, text))
+    kept = sorted((piece for piece, count in counts.items() if count >= least_count), key=lambda p: (-counts[p], p))
+    return Words(kind, lowercase, kept[:most])
+
+
+def restored_tokenizer(state: Mapping[str, Any]) -> Tokenizer:
+    """Make a tokenizer again from what it said of itself."""
+    if state["kind"] == "bytes":
+        return Bytes(state["lowercase"])
+    if state["kind"] in ("bpe", "unigram"):
+        from dlx.processors.text.subwords import Subwords
+
+        return Subwords.from_state(state)
+    return Words(state["kind"], state["lowercase"], state["vocabulary"])

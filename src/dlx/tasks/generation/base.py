@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, ClassVar
@@ -14,6 +14,7 @@ from dlx.core import Batch, Conditional, Picture, Task
 from dlx.errors import ComponentError
 from dlx.pictures.grids import Grid
 from dlx.registry.types import FactGroup
+from dlx.tasks.deferred import Deferred, in_present_precision
 
 ROWS, COLUMNS = 8, 8  # of the grid; where there are few classes, a column each
 MOST_COLUMNS = 16
@@ -141,35 +142,6 @@ class Generation(Task):
 
 
 COLLAPSED = 0.3  # diversity below which images count as nearly all alike
-
-
-class Deferred(Mapping[str, Any]):
-    """Words whose values are made when they are first read."""
-
-    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
-        self.makers, self.values_made = makers, dict[str, Any]()
-
-    def __getitem__(self, word: str) -> Any:
-        if word not in self.values_made:
-            self.values_made[word] = self.makers[word]()
-        return self.values_made[word]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.makers)
-
-    def __len__(self) -> int:
-        return len(self.makers)
-
-
-def in_present_precision(make: Callable[[], Tensor], device_type: str) -> Callable[[], Tensor]:
-    """Let a function run later as it would now: without gradients, in the precision of now."""
-    enabled, dtype = torch.is_autocast_enabled(device_type), torch.get_autocast_dtype(device_type)
-
-    def run() -> Tensor:
-        with torch.no_grad(), torch.autocast(device_type, dtype=dtype, enabled=enabled):
-            return make()
-
-    return run
 
 
 def standard_normal(seed: int, index: Any, shape: tuple[int, ...]) -> Tensor:

@@ -1,0 +1,122 @@
+"""What Transformers are made of: attention with a cache, blocks, embeddings with positions, and the layer that gives logits."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlx.layers.attention import sinusoids
+from dlx.models.text.common import PADDING
+
+# B: batch, T: steps, S: steps of the source, E: features, H: heads
+
+
+class Cache(NamedTuple):
+    """Keys and values (B, H, T, E / H) of the steps that are known."""
+
+    key: Tensor
+    value: Tensor
+
+    def select(self, rows: Tensor) -> Cache:
+        """Return those of some rows."""
+        return Cache(self.key.index_select(0, rows), self.value.index_select(0, rows))
+
+
+class Attention(nn.Module):
+    """Attention of several heads (Vaswani et al. 2017, section 3.2), to the same steps or to those of a memory."""
+
+    def __init__(self, size: int, heads: int, dropout: float, to_memory: bool) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        if to_memory:
+            self.query, self.remember = nn.Linear(size, size), nn.Linear(size, 2 * size)
+        else:
+            self.project = nn.Linear(size, 3 * size)
+        self.join = nn.Linear(size, size)
+
+    def split(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """Divide a projection (B, T, parts * E) into heads: each (B, H, T, E / H)."""
+        return projected.unflatten(-1, (parts, self.heads, -1)).transpose(1, 3).unbind(2)
+
+    def attend(self, query: Tensor, known: Cache, mask: Tensor | None, causal: bool = False) -> Tensor:
+        """Attend from queries to what is known; `mask` is True where there is something to see."""
+        rate = self.dropout if self.training else 0.0
+        seen = F.scaled_dot_product_attention(query, known.key, known.value, mask, rate, is_causal=causal)
+        return self.join(seen.transpose(1, 2).flatten(2))
+
+    def forward(self, steps: Tensor, mask: Tensor | None, causal: bool, past: Cache | None = None) -> tuple[Tensor, Cache]:
+        """Attend to the same steps, and to those past."""
+        query, key, value = self.split(self.project(steps), 3)
+        if past is not None:
+            key, value = torch.cat((past.key, key), 2), torch.cat((past.value, value), 2)
+        known = Cache(key, value)
+        return self.attend(query, known, mask, causal), known
+
+    def memorize(self, memory: Tensor) -> Cache:
+        """Compute keys and values of a memory (B, S, E) once."""
+        return Cache(*self.split(self.remember(memory), 2))
+
+    def recall(self, steps: Tensor, known: Cache, mask: Tensor | None) -> Tensor:
+        """Attend to a memory."""
+        return self.attend(self.split(self.query(steps), 1)[0], known, mask)
+
+
+class Block(nn.Module):
+    """Attention and two dense layers, each behind a norm and added to what came in (pre-norm: Xiong et al. 2020)."""
+
+    def __init__(self, size: int, heads: int, feedforward: int, dropout: float, to_memory: bool = False) -> None:
+        super().__init__()
+        self.attention, self.norm = Attention(size, heads, dropout, False), nn.LayerNorm(size)
+        self.memory_attention = Attention(size, heads, dropout, True) if to_memory else None
+        self.memory_norm = nn.LayerNorm(size) if to_memory else None
+        self.dense_norm, self.widen, self.narrow = (
+            nn.LayerNorm(size),
+            nn.Linear(size, feedforward),
+            nn.Linear(feedforward, size),
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        steps: Tensor,
+        mask: Tensor | None,
+        causal: bool = False,
+        past: Cache | None = None,
+        memory: Cache | None = None,
+        memory_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Cache]:
+        seen, known = self.attention(self.norm(steps), mask, causal, past)
+        steps = steps + self.dropout(seen)
+        if self.memory_attention is not None and self.memory_norm is not None and memory is not None:
+            steps = steps + self.dropout(self.memory_attention.recall(self.memory_norm(steps), memory, memory_mask))
+        dense = self.narrow(self.dropout(F.relu(self.widen(self.dense_norm(steps)))))
+        return steps + self.dropout(dense), known
+
+
+class Embedded(nn.Module):
+    """Embeddings times the root of their size, with sinusoids for the positions."""
+
+    def __init__(self, vocab_size: int, size: int, positions: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = scaled_embedding(vocab_size, size)
+        self.scale, self.dropout = math.sqrt(size), nn.Dropout(dropout)
+        self.register_buffer("positions", sinusoids(positions, size), persistent=False)
+
+    def forward(self, codes: Tensor, start: int = 0) -> Tensor:
+        end = start + codes.shape[1]
+        if end > len(self.positions):  # longer than any text seen: sinusoids go on without end
+            self.positions = sinusoids(2 * end, self.positions.shape[1]).to(self.positions)
+        return self.dropout(self.embedding(codes) * self.scale + self.positions[start:end])
+
+
+def scaled_embedding(vocab_size: int, size: int) -> nn.Embedding:
+    """Make embeddings small enough to serve as the weights of the output too; that of padding stays zero."""
+    made = nn.Embedding(vocab_size, size, padding_idx=PADDING)
+    with torch.no_grad():
+        made.weight.normal_(0, size**-0.5)
+        made.weight[PADDING].zero_()
+    return made

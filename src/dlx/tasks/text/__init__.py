@@ -1,0 +1,1 @@
+"""Tasks that answer with texts."""

@@ -1,0 +1,183 @@
+"""Writing answers piece by piece: the likeliest piece each time, beams of the likeliest answers, or pieces drawn by lot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from dlx.core import Decoder
+from dlx.registry.types import OptionGroup
+
+PADDING, UNKNOWN, BEGIN, END = range(4)
+NEVER = -torch.inf
+
+# B: sentences, K: beams of each, V: pieces
+
+
+@dataclass(frozen=True)
+class Decoding(OptionGroup):
+    """How answers are written: greedily with `beam_size` 1, by beams above, or by lot with `sample`.
+
+    A finished answer of n pieces, END counted, is worth its log-probability / ((5 + n) / 6) ** length_penalty (Wu et al. 2016).
+    `no_repeat_ngram` n lets no n pieces come twice in an answer. `temperature`, `top_k` and `top_p` shape the lots, which
+    follow from the seed and the number of the sample.
+    """
+
+    beam_size: PositiveInt = 1
+    length_penalty: NonNegativeFloat = 1.0
+    no_repeat_ngram: NonNegativeInt = 0
+    max_output_length: PositiveInt | None = None
+    sample: bool = False
+    temperature: PositiveFloat = 1.0
+    top_k: NonNegativeInt = 0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+def search(
+    model: Decoder, state: Any, size: int, most: int, how: Decoding, draws: Tensor | None, device: Any
+) -> list[list[int]]:
+    """Write `size` answers of at most `most` pieces; `draws` (B, most) from 0 to 1 decide where pieces are drawn by lot."""
+    if how.beam_size > 1 and not how.sample:
+        return beams(model, state, size, most, how, device)
+    return one_by_one(model, state, size, most, how, draws if how.sample else None, device)
+
+
+def log_probabilities(logits: Tensor, written: list[list[int]], ngram: int) -> Tensor:
+    """Return log-probabilities of the next pieces; padding, BEGIN and unknown never come, nor what would repeat an n-gram."""
+    scores = logits.float()
+    scores[:, [PADDING, UNKNOWN, BEGIN]] = NEVER
+    if ngram:
+        for row, codes in enumerate(written):
+            if banned := repeating(codes, ngram):
+                scores[row, banned] = NEVER
+    return scores.log_softmax(-1)
+
+
+def repeating(codes: list[int], ngram: int) -> list[int]:
+    """Return the pieces that would make the last n pieces come a second time."""
+    before = codes[len(codes) - ngram + 1 :]
+    starts = range(len(codes) - ngram + 1)
+    return [codes[start + ngram - 1] for start in starts if codes[start : start + ngram - 1] == before]
+
+
+def one_by_one(
+    model: Decoder, state: Any, size: int, most: int, how: Decoding, draws: Tensor | None, device: Any
+) -> list[list[int]]:
+    """Write every answer by one choice after the other; finished ones are dropped from the batch."""
+    answers: list[list[int]] = [[] for _ in range(size)]
+    live = torch.arange(size, device=device)
+    token = torch.full((size,), BEGIN, device=device)
+    for step in range(most):
+        logits, state = model.step(token, state)
+        scores = log_probabilities(logits, [answers[row] for row in live.tolist()], how.no_repeat_ngram)
+        token = scores.argmax(-1) if draws is None else lot(scores, how, draws[live, step])
+        for row, code in zip(live.tolist(), token.tolist(), strict=True):
+            answers[row].append(code)
+        going = (token != END).nonzero()[:, 0]
+        if not len(going):
+            break
+        if len(going) < len(live):
+            live, token, state = live[going], token[going], model.select(state, going)
+    return answers
+
+
+def lot(scores: Tensor, how: Decoding, draw: Tensor) -> Tensor:
+    """Draw a piece (B,) by numbers from 0 to 1 (B,): of the `top_k` likeliest, or of those that have `top_p` together."""
+    ordered, codes = (scores / how.temperature).sort(-1, descending=True)
+    shares = ordered.softmax(-1)
+    kept = shares.cumsum(-1) - shares < how.top_p
+    if how.top_k:
+        kept[:, how.top_k :] = False
+    shares = shares * kept
+    reached = shares.cumsum(-1) > (draw[:, None] * shares.sum(-1, keepdim=True))
+    return codes.gather(1, reached.int().argmax(-1, keepdim=True))[:, 0]
+
+
+@dataclass
+class Found:
+    """The finished answers of a sentence, each with its worth, the best first."""
+
+    most: int
+    answers: list[tuple[float, list[int]]] = field(default_factory=list)
+
+    def add(self, worth: float, codes: list[int]) -> None:
+        """Keep an answer if it is among the best."""
+        self.answers = sorted([*self.answers, (worth, codes)], key=lambda one: -one[0])[: self.most]
+
+    def beats(self, worth: float) -> bool:
+        """Tell whether as many answers as there are beams are no worse than this."""
+        return len(self.answers) == self.most and self.answers[-1][0] >= worth
+
+
+def beams(model: Decoder, state: Any, size: int, most: int, how: Decoding, device: Any) -> list[list[int]]:
+    """Keep the likeliest beginnings of each sentence's answer.
+
+    A sentence is done when as many answers have ended as there are beams and none of the beginnings, at its present length, is
+    worth more than the worst of them: not at the first end, since a longer answer may be worth more.
+    """
+    width, penalty = how.beam_size, lambda length: ((5 + length) / 6) ** how.length_penalty
+    found = [Found(width) for _ in range(size)]
+    live = list(range(size))
+    logits, state = model.step(torch.full((size,), BEGIN, device=device), state)
+    scores = log_probabilities(logits, [[] for _ in live], how.no_repeat_ngram)
+    totals = scores.new_zeros(size, 1)
+    written: list[list[int]] = [[] for _ in live]
+    for length in range(1, most + 1):
+        candidates = Candidates(totals, scores, min(2 * width, scores.shape[1] * totals.shape[1]))
+        rows, tokens, kept, still = list[int](), list[int](), list[list[float]](), list[int]()
+        beginnings = list[list[int]]()
+        for place, sentence in enumerate(live):
+            going = candidates.divide(
+                place, written, width, lambda worth, codes, s=sentence: found[s].add(worth / penalty(length), codes)
+            )
+            if length == most:
+                for total, row, code in going:
+                    found[sentence].add(total / penalty(length), [*written[row], code])
+            elif going and not found[sentence].beats(going[0][0] / penalty(length)):
+                going += [(NEVER, going[0][1], going[0][2])] * (width - len(going))  # a small vocabulary gives too few
+                still.append(sentence)
+                kept.append([total for total, _, _ in going])
+                rows += [row for _, row, _ in going]
+                tokens += [code for _, _, code in going]
+                beginnings += [[*written[row], code] for _, row, code in going]
+        live, written = still, beginnings
+        if not live:
+            break
+        state = model.select(state, torch.tensor(rows, device=device))
+        logits, state = model.step(torch.tensor(tokens, device=device), state)
+        scores = log_probabilities(logits, written, how.no_repeat_ngram)
+        totals = torch.tensor(kept, device=device)
+    return [one.answers[0][1] if one.answers else [END] for one in found]
+
+
+class Candidates:
+    """The best ways to go on from the beginnings (B * K rows) of each sentence."""
+
+    def __init__(self, totals: Tensor, scores: Tensor, most: int) -> None:
+        self.beams = totals.shape[1]
+        sums = (totals[:, :, None] + scores.view(*totals.shape, -1)).flatten(1)
+        best = sums.topk(most, -1)
+        vocabulary = scores.shape[1]
+        self.values = best.values.tolist()
+        self.rows = (best.indices // vocabulary).tolist()
+        self.codes = (best.indices % vocabulary).tolist()
+
+    def divide(
+        self, place: int, written: list[list[int]], width: int, end: Callable[[float, list[int]], None]
+    ) -> list[tuple[float, int, int]]:
+        """Hand over what ends, and return the `width` best of the others: total, row and piece."""
+        going = list[tuple[float, int, int]]()
+        for total, beam, code in zip(self.values[place], self.rows[place], self.codes[place], strict=True):
+            row = place * self.beams + beam
+            if total == NEVER or len(going) == width:
+                break
+            if code == END:
+                end(total, [*written[row], END])
+            else:
+                going.append((total, row, code))
+        return going
