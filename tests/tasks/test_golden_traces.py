@@ -31,6 +31,24 @@ schedule: {name: cosine, warmup: 5}
 steps: 20
 trainer: {log_every: 1, accumulate: 2}
 """,
+    "translation": """
+task: translation
+data: {name: dates, tokenizer: characters, tokens_per_batch: 1500}
+model: {name: transformer, size: 16, heads: 2, encoder_layers: 1, decoder_layers: 1, feedforward: 16}
+optimizer: {name: adam, lr: 0.01}
+metrics: []
+steps: 20
+trainer: {log_every: 1, accumulate: 2}
+""",
+    "summarization": """
+task: {name: summarization, label_smoothing: 0}
+data: {name: dates, tokenizer: characters, batch_size: 16}
+model: {name: pointer_generator, size: 16}
+optimizer: {name: adam, lr: 0.01}
+metrics: []
+steps: 20
+trainer: {log_every: 1}
+""",
     "gan": """
 task: {name: gan, r1: 0.5, r1_every: 4}
 data: {name: digits, form: image, batch_size: 16}

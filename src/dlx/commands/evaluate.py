@@ -50,6 +50,7 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
         **{f"baseline/{k}": v for k, v in found.baseline.items()},
         "pictures": draw(found, loaded.path, split),
         "tables": tables(found),
+        "signatures": [signature for metric in found.metrics if (signature := metric.signature())],
     }
 
 
@@ -127,7 +128,8 @@ def render(result: dict[str, Any], as_json: bool) -> str:
         baseline = result.get(f"baseline/{name}")
         beside = "" if baseline is None else brief(baseline, 4)
         lines.append(f"{name:{width}}  {brief(numbers[name], 4):>10}  {beside:>10}")
-    return "\n".join(lines + table(numbers) + examples(result["tables"]) + [f"wrote {file}" for file in result["pictures"]])
+    written = [f"wrote {file}" for file in result["pictures"]]
+    return "\n".join(lines + table(numbers) + examples(result["tables"]) + result["signatures"] + written)
 
 
 def examples(tables: dict[str, list[list[str]]]) -> list[str]:

@@ -35,6 +35,10 @@ class Metric(ABC):
         """Compute the numbers of an honest baseline, where no answer of the task gives them."""
         return {}
 
+    def signature(self) -> str:
+        """Say how the numbers were computed, in the words that papers quote; "" where the name says it all."""
+        return ""
+
     def pictures(self) -> Mapping[str, Picture]:
         """Draw what the metric has seen, by name."""
         return {}

@@ -29,7 +29,7 @@ def numbered(kind, count):
 
 def texts(source, split):
     """Read a split back into pieces, by the order of its rows."""
-    known = ["<pad>", "<unknown>", "<begin>", "<end>", *source.processor.tokenizer.vocabulary]
+    known = source.processor.vocabulary()
     found = {}
     for batch in source.evaluate(None, split):
         for row, length, index in zip(batch["input"].tolist(), batch["length"].tolist(), batch["index"].tolist(), strict=True):

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from sklearn import metrics as reference
+from tests.helpers.examples.others import answers_in_words
 
 FACTS = {
     "num_classes": 4,
@@ -66,6 +67,20 @@ def generated():
     return batches
 
 
+def spoken():
+    """Answers in words, some with several right ones."""
+    processor, draw = FACTS["processor"], torch.Generator().manual_seed(3)
+    batches = []
+    for size in (5, 1, 8):
+        codes, right = (torch.randint(4, processor.target.size, (size, 9), generator=draw) for _ in range(2))
+        codes[:, 6], right[:, :3] = 3, codes[:, :3]
+        texts = [processor.detokenize(row) for row in right.tolist()]
+        references = [[text, f"{text} and more of it"][: 1 + n % 2] for n, text in enumerate(texts)]
+        numbers = {"log_probability": -torch.rand(size, generator=draw) * 9, "tokens": torch.full((size,), 6.0)}
+        batches.append(({"output": codes, **numbers}, {"reference": references, "index": torch.arange(size)}))
+    return batches
+
+
 def _classes():
     batches = classified()
     true = np.concatenate([words["target"].numpy() for _, words in batches])
@@ -84,6 +99,14 @@ def _values():
     return (torch.cat([words["target"] for _, words in batches]).numpy(), torch.cat([p["value"] for p, _ in batches]).numpy())
 
 
+def _perplexity():
+    batches = spoken()
+    total = torch.cat([prediction["log_probability"] for prediction, _ in batches]).double().sum()
+    return float(torch.exp(-total / sum(float(prediction["tokens"].sum()) for prediction, _ in batches)))
+
+
+FACTS |= {"processor": answers_in_words()}
+TEXTS = "tests/metrics/text/test_texts.py::"
 TRUE, SAID, SHARES = _classes()
 REGRESSION = "tests/metrics/test_against_scikit_learn.py::test_errors"
 GENERATION = "tests/metrics/generation/test_generated_images.py::"
@@ -102,6 +125,11 @@ METRICS = {
         classified,
         "tests/metrics/classification/test_calibration.py::test_it_is_the_reference_for_any_batch_size",
     ),
+    "perplexity": ({}, spoken, {"perplexity": _perplexity()}),
+    "length_ratio": ({}, spoken, TEXTS + "test_the_length_ratio_counts_words"),
+    "bleu": ({}, spoken, TEXTS + "test_bleu_and_chrf_are_sacrebleus"),
+    "chrf": ({"word_order": 2}, spoken, TEXTS + "test_bleu_and_chrf_are_sacrebleus"),
+    "rouge": ({}, spoken, TEXTS + "test_rouge_is_that_of_rouge_score"),
     "mae": ({}, measured, {"mae": reference.mean_absolute_error(*_values())}),
     "mse": ({}, measured, {"mse": reference.mean_squared_error(*_values())}),
     "rmse": ({}, measured, REGRESSION),

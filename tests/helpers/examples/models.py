@@ -25,6 +25,13 @@ IMAGES = {
 }
 TEXT = {"vocab_size": 11, "num_classes": 3, "input_shape": [9]}
 TEXTS = {"text_cnn": ({}, TEXT, (3,)), "text_rnn": ({"size": 8, "num_layers": 2}, TEXT, (3,))}
+PAIRS = {"vocab_size": 11, "target_vocab_size": 11, "shared_vocabulary": True, "input_shape": [9], "max_target_length": 9}
+SMALL = {"size": 8, "encoder_layers": 1, "decoder_layers": 2}
+WRITERS = {
+    "transformer": ({**SMALL, "heads": 2, "feedforward": 16, "copy": True}, PAIRS, (5, 11)),
+    "recurrent_seq2seq": (SMALL, PAIRS, (5, 11)),
+    "pointer_generator": ({**SMALL, "cell": "gru"}, PAIRS, (5, 11)),
+}
 GENERATORS = {
     "gan": (
         {
@@ -35,7 +42,7 @@ GENERATORS = {
     ),
     **{name: ({}, IMAGE) for name in ("dcgan", "sngan", "mlp_gan", "conv_vae", "unet")},
 }
-CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
 
 
 def text_batch():
@@ -45,6 +52,8 @@ def text_batch():
 
 
 def table_batch(facts, size=3):
+    if "target_vocab_size" in facts:
+        return text_batch() | {"previous": torch.randint(4, 11, (3, 5), generator=torch.Generator().manual_seed(1))}
     if "vocab_size" in facts:
         return text_batch()
     return {"input": torch.randn(size, *facts["input_shape"], generator=torch.Generator().manual_seed(0))}

@@ -54,7 +54,50 @@ def built(name, **choices):
     return registry.models.build(name, defaults | choices, IMAGE)
 
 
+KNOWN = ["A good film.", "not good", "It isn't dull"]
+TEXT = {
+    "vocab_size": 12,
+    "target_vocab_size": 12,
+    "shared_vocabulary": True,
+    "max_target_length": 8,
+    "input_shape": [6],
+    "seed": 0,
+}
+
+
+def answers_in_words():
+    from dlx.processors.text.text_to_text import TextToTextProcessor
+    from dlx.processors.text.tokenizer import fit_tokenizer
+
+    shared = fit_tokenizer("words", True, KNOWN, 100, 1)
+    return TextToTextProcessor(shared, shared, 6, 8)
+
+
+def writing():
+    from dlx.testing.common import build
+
+    torch.manual_seed(0)
+    choices = {"size": 8, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "feedforward": 16, "dropout": 0.0}
+    return build(registry.models, "transformer", choices, TEXT)
+
+
+def written():
+    draw = torch.Generator().manual_seed(1)
+    length, ends = torch.arange(12) % 6 + 1, torch.arange(12) % 5 + 1
+    codes, target = (torch.randint(4, 12, (12, size), generator=draw) for size in (6, 7))
+    target[:, 0] = 2
+    target[torch.arange(12), ends] = 3
+    target = torch.where(torch.arange(7) > ends[:, None], -1, target)
+    words = {"input": torch.where(torch.arange(6) < length[:, None], codes, 0), "length": length, "target": target}
+    texts = [f"good film number {n}." for n in range(12)]
+    return words | {"index": torch.arange(12), "text": texts, "reference": [[text, "good"] for text in texts]}
+
+
 TASKS = {
+    **{
+        name: ({"max_output_length": 7}, {**TEXT, "processor": answers_in_words()}, writing, written)
+        for name in ("translation", "summarization")
+    },
     "classification": ({}, FACTS, lambda: Named(3), lambda: rows(torch.arange(12) % 3)),
     "regression": ({}, FACTS, lambda: Named(2), lambda: rows(10 + torch.randn(12, 2, dtype=torch.float64))),
     "gan": ({}, IMAGE, lambda: built("mlp_gan"), images),
@@ -91,15 +134,23 @@ def texts(folder):
     """Fit the processor of a few texts."""
     from dlx.processors.text.lines import Line
     from dlx.processors.text.processor import TextProcessor
-    from dlx.processors.text.tokenizer import Tokenizer
+    from dlx.processors.text.tokenizer import fit_tokenizer
 
     known = ["A good film.", "not good", "It isn't dull"]
-    processor = TextProcessor(Tokenizer.fit("words", True, known, 100, 1), 6, ["bad", "good"])
+    processor = TextProcessor(fit_tokenizer("words", True, known, 100, 1), 6, ["bad", "good"])
     examples = [Line(text) for text in (*known, "", "something nobody knows, and more of it than is read")]
     return processor, examples, {"label": torch.tensor([0, 1]), "probability": torch.tensor([[0.5, 0.5], [0.25, 0.75]])}
 
 
-PROCESSORS = {"table": table, "image": pictures, "text": texts}
+def text_pairs(folder):
+    """Make the processor of a few texts and answers."""
+    from dlx.processors.text.lines import Line
+
+    examples = [Line(text) for text in (*KNOWN, "", "something nobody knows, and more of it than is read")]
+    return answers_in_words(), examples, {"output": torch.tensor([[5, 6, 3, -1], [7, 3, -1, -1]])}
+
+
+PROCESSORS = {"table": table, "image": pictures, "text": texts, "text_to_text": text_pairs}
 AUGMENTATIONS = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
     {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},

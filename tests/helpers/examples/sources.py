@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import struct
 from pathlib import Path
 
@@ -120,7 +121,41 @@ def text_csv(folder, patch):
     return {"path": str(folder / "texts.csv"), "split_column": "split", "batch_size": 7}
 
 
+def sentence_pairs():
+    return [(text, " ".join(reversed(text.split()))) for text in sentences()]
+
+
+def pairs_csv(folder, patch):
+    (folder / "pairs.tsv").write_text("\n".join("\t".join(pair) for pair in sentence_pairs()) + "\n")
+    columns = {"header": False, "source_column": 0, "target_column": 1}
+    return {"train": str(folder / "pairs.tsv"), "tokenizer": "words", "tokens_per_batch": 90, "val": 0.2, **columns}
+
+
+def pairs_jsonl(folder, patch):
+    lines = [json.dumps({"body": source, "subject": target}) for source, target in sentence_pairs()]
+    for split, some in (("train", lines[:40]), ("test", lines[40:])):
+        with gzip.open(folder / f"{split}.jsonl.gz", "wt") as file:
+            file.write("\n".join(some))
+    keys = {"source_key": "body", "target_key": "subject", "tokenizer": "characters", "batch_size": 7}
+    return {"train": str(folder / "train.jsonl.gz"), "test_file": str(folder / "test.jsonl.gz"), **keys}
+
+
+def parallel_lines(folder, patch):
+    for name, side in zip(("source", "target"), zip(*sentence_pairs(), strict=True), strict=True):
+        (folder / name).write_text("\n".join(side) + "\n")
+    given = {name: str(folder / name) for name in ("source", "target")}
+    return {**given, "tokenizer": "words", "batch_size": 7, "shared_vocabulary": False}
+
+
+def dates(folder, patch):
+    return {"tokenizer": "characters", "batch_size": 512}
+
+
 SOURCES = {
+    "pairs_csv": pairs_csv,
+    "pairs_jsonl": pairs_jsonl,
+    "parallel_lines": parallel_lines,
+    "dates": dates,
     **dict.fromkeys(("iris", "wine", "breast_cancer", "diabetes", "digits", "truth_table"), built_in),
     **dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), read_from_idx),
     "csv": table,

@@ -13,26 +13,9 @@ from dlx.data.text.options import PairOptions, PairSplits, TextBatching
 from dlx.data.text.pairs import Pair, pair_source
 from dlx.registry import sources
 
-ORDINALS = (
-    *(
-        [
-            "first",
-            "second",
-            "third",
-            "fourth",
-            "fifth",
-            "sixth",
-            "seventh",
-            "eighth",
-            "ninth",
-            "tenth",
-            "eleventh",
-            "twelfth",
-            "thirteenth",
-        ]
-    ),
-    *(["fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth"]),
-)
+UNITS = "first second third fourth fifth sixth seventh eighth ninth"
+TEENS = "tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"
+ORDINALS = f"{UNITS} {TEENS} twentieth".split(" ")
 FIRST, LAST = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
 SIZE = 6_000
 FORMS = (

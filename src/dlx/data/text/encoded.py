@@ -55,6 +55,12 @@ class EncodedTexts(Encoded):
         self.codes, self.targets = Codes(codes), targets
         self.keys = self.codes.lengths
 
+    @property
+    def classes(self) -> Tensor:
+        """Return the targets; there must be some."""
+        assert self.targets is not None
+        return self.targets
+
     def sides(self, key: int) -> list[int]:
         return [key]
 

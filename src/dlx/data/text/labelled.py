@@ -67,7 +67,7 @@ def labelled_source(
         "class_names": names,
     }  # fmt: skip
     if "train" in data:
-        facts["class_counts"] = torch.bincount(data["train"].targets, minlength=len(names)).tolist()
+        facts["class_counts"] = torch.bincount(data["train"].classes, minlength=len(names)).tolist()
     source = TextSource(seed, data, facts, processor, batching)
     source.digests = {split: part.digest() for split, part in chosen.items()}
     source.drawn = frozenset(rows) - {"train"} if whole.splits is None else frozenset()

@@ -35,10 +35,10 @@ class Corpus(Metric):
     def compute(self) -> dict[str, float]:
         if not self.outputs:
             return {self.name: math.nan}
-        found = {self.name: self.score(self.references)}
+        found = {}
         if any(len(references) > 1 for references in self.references):
             found[f"{self.name}_first"] = self.score([references[:1] for references in self.references])
-        return found
+        return {self.name: self.score(self.references), **found}
 
     def score(self, references: list[list[str]]) -> float:
         """Score all answers against some of the references."""

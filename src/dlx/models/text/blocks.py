@@ -57,7 +57,7 @@ class Attention(nn.Module):
         return self.attend(query, known, mask, causal), known
 
     def memorize(self, memory: Tensor) -> Cache:
-        """Compute keys and values of a memory (B, S, E) once."""
+        """Compute keys and values of a memory (B, S, E), once for all steps."""
         return Cache(*self.split(self.remember(memory), 2))
 
     def recall(self, steps: Tensor, known: Cache, mask: Tensor | None) -> Tensor:
@@ -68,11 +68,9 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Attention and two dense layers, each behind a norm and added to what came in (pre-norm: Xiong et al. 2020)."""
 
-    def __init__(self, size: int, heads: int, feedforward: int, dropout: float, to_memory: bool = False) -> None:
+    def __init__(self, size: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
         self.attention, self.norm = Attention(size, heads, dropout, False), nn.LayerNorm(size)
-        self.memory_attention = Attention(size, heads, dropout, True) if to_memory else None
-        self.memory_norm = nn.LayerNorm(size) if to_memory else None
         self.dense_norm, self.widen, self.narrow = (
             nn.LayerNorm(size),
             nn.Linear(size, feedforward),
@@ -80,25 +78,40 @@ class Block(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(
-        self,
-        steps: Tensor,
-        mask: Tensor | None,
-        causal: bool = False,
-        past: Cache | None = None,
-        memory: Cache | None = None,
-        memory_mask: Tensor | None = None,
-    ) -> tuple[Tensor, Cache]:
+    def look(self, steps: Tensor, mask: Tensor | None, causal: bool, past: Cache | None) -> tuple[Tensor, Cache]:
+        """Add what attention finds, and return the keys and values that later steps look at."""
         seen, known = self.attention(self.norm(steps), mask, causal, past)
-        steps = steps + self.dropout(seen)
-        if self.memory_attention is not None and self.memory_norm is not None and memory is not None:
-            steps = steps + self.dropout(self.memory_attention.recall(self.memory_norm(steps), memory, memory_mask))
-        dense = self.narrow(self.dropout(F.relu(self.widen(self.dense_norm(steps)))))
-        return steps + self.dropout(dense), known
+        return steps + self.dropout(seen), known
+
+    def think(self, steps: Tensor) -> Tensor:
+        """Add what the dense layers make of each step."""
+        return steps + self.dropout(self.narrow(self.dropout(F.relu(self.widen(self.dense_norm(steps))))))
+
+    def forward(
+        self, steps: Tensor, mask: Tensor | None, causal: bool = False, past: Cache | None = None
+    ) -> tuple[Tensor, Cache]:
+        steps, known = self.look(steps, mask, causal, past)
+        return self.think(steps), known
+
+
+class DecoderBlock(Block):
+    """A block that looks at a memory too, between the two."""
+
+    def __init__(self, size: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__(size, heads, feedforward, dropout)
+        self.memory_attention, self.memory_norm = Attention(size, heads, dropout, True), nn.LayerNorm(size)
+
+    def decode(self, steps: Tensor, memory: Cache, memory_mask: Tensor, past: Cache | None = None) -> tuple[Tensor, Cache]:
+        """Decode a whole answer, or one step of it behind those past."""
+        steps, known = self.look(steps, None, past is None, past)
+        steps = steps + self.dropout(self.memory_attention.recall(self.memory_norm(steps), memory, memory_mask))
+        return self.think(steps), known
 
 
 class Embedded(nn.Module):
     """Embeddings times the root of their size, with sinusoids for the positions."""
+
+    positions: Tensor
 
     def __init__(self, vocab_size: int, size: int, positions: int, dropout: float) -> None:
         super().__init__()

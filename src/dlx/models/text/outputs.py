@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlx.errors import ComponentError
@@ -57,11 +56,6 @@ def output(
     """Make the output; raises ComponentError where copying makes no sense."""
     if copy and not shared_vocabulary:
         raise ComponentError(
-            "copies pieces of the source, so source and target share one vocabulary: data.shared_vocabulary: true", ("copy",)
+            "copies pieces of the source, so both texts share one vocabulary: data.shared_vocabulary: true", ("copy",)
         )
     return Output(size, vocab_size, embedding, memory_size if copy else 0)
-
-
-def log_sum(logits: Tensor) -> Tensor:
-    """Return log-probabilities of logits in float32."""
-    return F.log_softmax(logits.float(), -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from pydantic import PositiveInt
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.normalization import Rate
-from dlx.models.text.blocks import Block, Cache, Embedded
+from dlx.models.text.blocks import Block, Cache, DecoderBlock, Embedded
 from dlx.models.text.common import inside
 from dlx.models.text.outputs import Memory, output
 from dlx.registry import models
@@ -55,7 +56,7 @@ class Transformer(nn.Module):
             self.target.embedding = self.source.embedding
         blocks = (size, heads, feedforward, dropout)
         self.encoder = nn.ModuleList(Block(*blocks) for _ in range(encoder_layers))
-        self.decoder = nn.ModuleList(Block(*blocks, to_memory=True) for _ in range(decoder_layers))
+        self.decoder = nn.ModuleList(DecoderBlock(*blocks) for _ in range(decoder_layers))
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.output = output(size, target_vocab_size, self.target.embedding, copy, shared_vocabulary, size)
 
@@ -69,26 +70,30 @@ class Transformer(nn.Module):
 
     def forward(self, input: Tensor, previous: Tensor, length: Tensor | None = None) -> Tensor:
         memory = self.encode(input, length)
-        steps = self.target(previous)
-        for block in self.decoder:
-            known = block.memory_attention.memorize(memory.steps)
-            steps, _ = block(steps, None, causal=True, memory=known, memory_mask=memory.mask[:, None, None])
+        steps, mask = self.target(previous), memory.mask[:, None, None]
+        for block, known in zip(self.blocks(), self.remember(memory), strict=True):
+            steps, _ = block.decode(steps, known, mask)
         return self.output(self.decoder_norm(steps), memory)
+
+    def blocks(self) -> Iterator[DecoderBlock]:
+        """Yield the blocks of the decoder."""
+        return (block for block in self.decoder if isinstance(block, DecoderBlock))
+
+    def remember(self, memory: Memory) -> tuple[Cache, ...]:
+        """Compute the keys and values of the source for every block of the decoder."""
+        return tuple(block.memory_attention.memorize(memory.steps) for block in self.blocks())
 
     def begin(self, input: Tensor, length: Tensor | None = None) -> State:
         """Return the state before the first piece of the answers."""
         memory = self.encode(input, length)
-        remembered = tuple(block.memory_attention.memorize(memory.steps) for block in self.decoder)
-        return State(memory, remembered, (), 0)
+        return State(memory, self.remember(memory), (), 0)
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """Read a piece (B,) of each answer: logits (B, V) of the next one, and the state after it."""
-        steps, past = self.target(token[:, None], state.steps), list[Cache]()
-        for number, block in enumerate(self.decoder):
-            before = state.past[number] if state.past else None
-            remembered, mask = state.remembered[number], state.memory.mask[:, None, None]
-            steps, known = block(steps, None, past=before, memory=remembered, memory_mask=mask)
-            past.append(known)
+        steps, past, mask = self.target(token[:, None], state.steps), list[Cache](), state.memory.mask[:, None, None]
+        for number, (block, known) in enumerate(zip(self.blocks(), state.remembered, strict=True)):
+            steps, cache = block.decode(steps, known, mask, state.past[number] if state.past else None)
+            past.append(cache)
         logits = self.output(self.decoder_norm(steps), state.memory)[:, 0]
         return logits, State(state.memory, state.remembered, tuple(past), state.steps + 1)
 

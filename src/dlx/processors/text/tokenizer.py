@@ -111,7 +111,7 @@ def fit_tokenizer(kind: Kind, lowercase: bool, texts: Iterable[str], most: int, 
     given = (text.lower() for text in texts) if lowercase else texts
     if kind == "bytes":
         return Bytes(lowercase)
-    if kind in ("bpe", "unigram"):
+    if kind == "bpe" or kind == "unigram":
         from dlx.processors.text.subwords import Subwords
 
         return Subwords.fit(kind, lowercase, given, most)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -120,64 +119,70 @@ def beams(model: Decoder, state: Any, size: int, most: int, how: Decoding, devic
     A sentence is done when as many answers have ended as there are beams and none of the beginnings, at its present length, is
     worth more than the worst of them: not at the first end, since a longer answer may be worth more.
     """
-    width, penalty = how.beam_size, lambda length: ((5 + length) / 6) ** how.length_penalty
+    width = how.beam_size
     found = [Found(width) for _ in range(size)]
-    live = list(range(size))
-    logits, state = model.step(torch.full((size,), BEGIN, device=device), state)
-    scores = log_probabilities(logits, [[] for _ in live], how.no_repeat_ngram)
-    totals = scores.new_zeros(size, 1)
-    written: list[list[int]] = [[] for _ in live]
+    live, written = list(range(size)), [list[int]() for _ in range(size)]
+    token, totals = torch.full((size,), BEGIN, device=device), torch.zeros(size, 1, device=device)
     for length in range(1, most + 1):
-        candidates = Candidates(totals, scores, min(2 * width, scores.shape[1] * totals.shape[1]))
-        rows, tokens, kept, still = list[int](), list[int](), list[list[float]](), list[int]()
-        beginnings = list[list[int]]()
-        for place, sentence in enumerate(live):
-            going = candidates.divide(
-                place, written, width, lambda worth, codes, s=sentence: found[s].add(worth / penalty(length), codes)
-            )
-            if length == most:
-                for total, row, code in going:
-                    found[sentence].add(total / penalty(length), [*written[row], code])
-            elif going and not found[sentence].beats(going[0][0] / penalty(length)):
-                going += [(NEVER, going[0][1], going[0][2])] * (width - len(going))  # a small vocabulary gives too few
-                still.append(sentence)
-                kept.append([total for total, _, _ in going])
-                rows += [row for _, row, _ in going]
-                tokens += [code for _, _, code in going]
-                beginnings += [[*written[row], code] for _, row, code in going]
-        live, written = still, beginnings
-        if not live:
-            break
-        state = model.select(state, torch.tensor(rows, device=device))
-        logits, state = model.step(torch.tensor(tokens, device=device), state)
+        logits, state = model.step(token, state)
         scores = log_probabilities(logits, written, how.no_repeat_ngram)
-        totals = torch.tensor(kept, device=device)
+        candidates = Candidates(totals, scores, 2 * width)
+        worth = ((5 + length) / 6) ** how.length_penalty
+        going = Going(width)
+        for place, sentence in enumerate(live):
+            ended, others = candidates.divide(place, width)
+            for total, row in ended:
+                found[sentence].add(total / worth, [*written[row], END])
+            if length == most:
+                for total, row, code in others:
+                    found[sentence].add(total / worth, [*written[row], code])
+            elif others and not found[sentence].beats(others[0][0] / worth):
+                going.add(sentence, others)
+        if not going.sentences:
+            break
+        live, written = going.sentences, [[*written[row], code] for row, code in zip(going.rows, going.codes, strict=True)]
+        state = model.select(state, torch.tensor(going.rows, device=device))
+        token, totals = torch.tensor(going.codes, device=device), torch.tensor(going.totals, device=device)
     return [one.answers[0][1] if one.answers else [END] for one in found]
+
+
+class Going:
+    """The beginnings that are gone on with: `width` of each sentence."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.sentences, self.rows, self.codes = list[int](), list[int](), list[int]()
+        self.totals: list[list[float]] = []
+
+    def add(self, sentence: int, beginnings: list[tuple[float, int, int]]) -> None:
+        """Take the beginnings of a sentence; where a small vocabulary gives too few, one is there again without a chance."""
+        _, row, code = beginnings[0]
+        whole = beginnings + [(NEVER, row, code)] * (self.width - len(beginnings))
+        self.sentences.append(sentence)
+        self.totals.append([total for total, _, _ in whole])
+        self.rows += [row for _, row, _ in whole]
+        self.codes += [code for _, _, code in whole]
 
 
 class Candidates:
     """The best ways to go on from the beginnings (B * K rows) of each sentence."""
 
     def __init__(self, totals: Tensor, scores: Tensor, most: int) -> None:
-        self.beams = totals.shape[1]
+        self.beams, vocabulary = totals.shape[1], scores.shape[1]
         sums = (totals[:, :, None] + scores.view(*totals.shape, -1)).flatten(1)
-        best = sums.topk(most, -1)
-        vocabulary = scores.shape[1]
+        best = sums.topk(min(most, sums.shape[1]), -1)
         self.values = best.values.tolist()
-        self.rows = (best.indices // vocabulary).tolist()
-        self.codes = (best.indices % vocabulary).tolist()
+        self.rows, self.codes = (best.indices // vocabulary).tolist(), (best.indices % vocabulary).tolist()
 
-    def divide(
-        self, place: int, written: list[list[int]], width: int, end: Callable[[float, list[int]], None]
-    ) -> list[tuple[float, int, int]]:
-        """Hand over what ends, and return the `width` best of the others: total, row and piece."""
-        going = list[tuple[float, int, int]]()
+    def divide(self, place: int, width: int) -> tuple[list[tuple[float, int]], list[tuple[float, int, int]]]:
+        """Return a sentence's endings (total, row), and the `width` best of the others (total, row, piece)."""
+        ended, others = list[tuple[float, int]](), list[tuple[float, int, int]]()
         for total, beam, code in zip(self.values[place], self.rows[place], self.codes[place], strict=True):
-            row = place * self.beams + beam
-            if total == NEVER or len(going) == width:
+            if total == NEVER or len(others) == width:
                 break
+            row = place * self.beams + beam
             if code == END:
-                end(total, [*written[row], END])
+                ended.append((total, row))
             else:
-                going.append((total, row, code))
-        return going
+                others.append((total, row, code))
+        return ended, others

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -20,6 +21,7 @@ from dlx.tasks.text.search import Decoding, search
 
 ROWS, WIDTH = 10, 70  # of the table of examples
 NO_TARGET = -1
+SCORED = ("log_probability", "tokens", "smoothed")
 OWN_WORDS = ("text", "reference")  # of a batch, for metrics and to look at
 SENTENCE = re.compile(r".*?[.!?…](?=\s|$)", re.DOTALL)
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
@@ -71,7 +73,7 @@ class TextToText(Task):
         words = {"output": in_present_precision(lambda: self.write(batch), kind)}
         if "target" in batch:
             scored = Deferred({"all": in_present_precision(lambda: self.scored(batch), kind)})
-            words |= {word: (lambda n=n: scored["all"][n]) for n, word in enumerate(("log_probability", "tokens", "smoothed"))}
+            words |= {word: partial(lambda n: scored["all"][n], n) for n, word in enumerate(SCORED)}
         return Deferred(words)
 
     def scored(self, batch: Batch) -> Tensor:

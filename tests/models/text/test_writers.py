@@ -1,0 +1,63 @@
+"""Models that write texts: step by step as at once, and each text as if it were alone."""
+
+import pytest
+import torch
+from tests.helpers.examples.models import PAIRS, WRITERS, table_batch
+
+from dlx import registry
+from dlx.core import Decoder
+from dlx.errors import ComponentError
+from dlx.testing.common import build
+
+CELLS = [("recurrent_seq2seq", {"cell": cell}) for cell in ("simple_rnn", "lstm", "gru")]
+MODELS = [*((name, {}) for name in WRITERS), *CELLS, ("recurrent_seq2seq", {"copy": True})]
+
+
+def made(name, facts=PAIRS, **choices):
+    torch.manual_seed(0)
+    model = build(registry.models, name, WRITERS[name][0] | choices, facts).eval()
+    assert isinstance(model, Decoder)
+    return model
+
+
+@pytest.mark.parametrize(("name", "choices"), MODELS)
+def test_step_by_step_is_as_at_once_also_for_chosen_rows(name, choices):
+    model, batch = made(name, **choices), table_batch(PAIRS)
+    rows = torch.tensor([2, 0, 0])
+    with torch.no_grad():
+        whole = model(**batch)
+        state = model.begin(batch["input"], batch["length"])
+        previous = batch["previous"]
+        for step in range(previous.shape[1]):
+            if step == 2:
+                state, whole, previous = model.select(state, rows), whole[rows], previous[rows]
+            logits, state = model.step(previous[:, step], state)
+            assert torch.allclose(logits, whole[:, step], atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "choices"), MODELS)
+def test_padding_changes_nothing(name, choices):
+    model, batch = made(name, **choices), table_batch(PAIRS)
+    with torch.no_grad():
+        whole = model(**batch)
+        for row, length in enumerate(batch["length"].tolist()):
+            alone = model(batch["input"][row : row + 1, :length], batch["previous"][row : row + 1], torch.tensor([length]))
+            assert torch.allclose(alone[0], whole[row], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_later_pieces_are_not_seen(name):
+    model, batch = made(name), table_batch(PAIRS)
+    other = batch["previous"].clone()
+    other[:, 3:] = 4
+    with torch.no_grad():
+        assert torch.allclose(model(**batch)[:, :3], model(**{**batch, "previous": other})[:, :3], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["transformer", "pointer_generator"])
+def test_copying_gives_probabilities_and_wants_one_vocabulary(name):
+    model, batch = made(name), table_batch(PAIRS)
+    with torch.no_grad():
+        assert torch.allclose(model(**batch).exp().sum(-1), torch.ones(3, 5), atol=1e-5)
+    with pytest.raises(ComponentError, match="share one vocabulary"):
+        made(name, {**PAIRS, "shared_vocabulary": False})
