@@ -98,6 +98,27 @@ def train(
     say(result["run"])
 
 
+@app.command("cross-validate")
+def cross_validate(
+    config: Config,
+    overrides: Overrides = None,
+    name: Annotated[str | None, typer.Option("--name", help="Beginning of the runs' names.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it was cut; finished folds stay.")] = False,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of the runs.")] = Path("runs"),
+    trust: Trust = False,
+    as_json: Json = False,
+    plugin: Plugin = None,
+) -> None:
+    """Train and test once for each fold of the data, and give mean and deviation."""
+    prepare(plugin)
+    from dlx.commands import cross_validation as command
+
+    result = command.cross_validate(
+        config, overrides or [], name=name, resume=resume, runs=runs, quiet=as_json, trust=trust
+    )
+    (give if as_json else say)(command.render(result, as_json))
+
+
 @app.command("eval")
 def evaluate(
     path: Checkpoint,
@@ -122,7 +143,7 @@ def predict(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[INPUT...]", help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; - for stdin."
+            metavar="[INPUT...]", help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; texts; - for stdin."
         ),
     ] = None,
     count: Annotated[

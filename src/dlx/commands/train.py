@@ -93,7 +93,7 @@ def _is_folder(config: str | Mapping[str, Any]) -> bool:
     return isinstance(config, str) and Path(config).is_dir()
 
 
-def _read(config: str | Mapping[str, Any], overrides: list[str]) -> Spec:
+def read(config: str | Mapping[str, Any], overrides: list[str]) -> Spec:
     """Read a config and its overrides, whatever it is given as."""
     if isinstance(config, str):
         return spec.load(shipped.located(config), overrides)
@@ -106,14 +106,14 @@ def _describe(
     """Find the run's path and its spec: of a config, or of the run named in its place."""
     if resume and overrides and "=" not in overrides[0] and Path(overrides[0]).is_dir():
         path, overrides = Path(overrides[0]), overrides[1:]
-        return path, _read(config, overrides)
+        return path, read(config, overrides)
     if isinstance(config, str) and Path(config).is_dir():
         if not (Path(config) / "config.yaml").is_file():
             raise UsageError(f"{config} is a folder, and no run: it has no config.yaml")
         if not resume:
             raise UsageError(f"{config} is a run already; to go on with it: dlx train {quoted(config)} --resume")
         return Path(config), spec.load(Path(config) / "config.yaml", overrides)
-    described = _read(config, overrides)
+    described = read(config, overrides)
     return runs / _name(described, config if isinstance(config, str) else "", name, runs), described
 
 
