@@ -61,7 +61,7 @@ def labelled_source(seed: int, kept: Checkpoint, whole: Labelled, options: TextO
     names = processor.target.names
     facts = {
         "input_shape": [processor.max_length], "vocab_size": processor.tokenizer.size, "num_classes": len(names),
-        "class_names": names,
+        "class_names": names, "padded": True,
     }  # fmt: skip
     if "train" in data:
         facts["class_counts"] = torch.bincount(data["train"].targets, minlength=len(names)).tolist()

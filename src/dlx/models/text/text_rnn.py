@@ -9,6 +9,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from dlx.layers.lengths import turned
 from dlx.layers.normalization import Rate
 from dlx.models.text.common import Pool, Pooling, embedding, inside
 from dlx.registry import models
@@ -37,13 +38,6 @@ class Layer(nn.Module):
             return there
         back, _ = self.backward_rnn(turned(steps, lengths))
         return torch.cat((there, turned(back, lengths)), 2)
-
-
-def turned(steps: Tensor, lengths: Tensor) -> Tensor:
-    """Turn each text's steps round within its length; what lies behind stays."""
-    place = torch.arange(steps.shape[1], device=steps.device)
-    order = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
-    return steps.gather(1, order[:, :, None].expand(-1, -1, steps.shape[2]))
 
 
 @models("text_rnn")
