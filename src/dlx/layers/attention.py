@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.building import SEQUENCE, Shape, require
-from dlx.layers.lengths import ReadsLength, StepByStep, inside
+from dlx.layers.lengths import ReadsLength, StepByStep, filled, inside
 from dlx.layers.normalization import Rate
+from dlx.layers.shorthand import Size
 from dlx.registry import layers
 
 # B: batch, T: steps, E: features, H: heads
@@ -46,6 +47,32 @@ def attention(input_shape: Shape, *, heads: PositiveInt = 4, dropout: Rate = 0.0
     if input_shape[1] % heads:
         raise ComponentError(f"wants a divisor of {input_shape[1]} features, not {heads}", ("heads",))
     return SelfAttention(input_shape[1], heads, dropout, causal)
+
+
+class AttentionPool(nn.Module, ReadsLength):
+    """Average the steps by weights that a small network gives them (Bahdanau et al. 2015; Yang et al. 2016)."""
+
+    keeps_steps = False
+
+    def __init__(self, features: int, size: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(features, size)
+        self.score = nn.Linear(size, 1, bias=False)
+
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        scores = self.score(self.project(input).tanh())  # (B, T, 1)
+        scores = scores if length is None else filled(scores, length, -torch.inf)
+        return (scores.softmax(1) * input).sum(1)
+
+
+@layers("attention_pool")
+def attention_pool(input_shape: Shape, *, size: Size | None = None) -> nn.Module:
+    """Average the steps, each weighted by attention: (steps, features) -> (features).
+
+    A step's weight is softmax(v tanh(W x + b)), with `size` hidden values, as many as features unless given.
+    """
+    require(input_shape, SEQUENCE)
+    return AttentionPool(input_shape[1], size or input_shape[1])
 
 
 class Positions(nn.Module, StepByStep):

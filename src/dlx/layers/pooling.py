@@ -38,6 +38,9 @@ class UpsampleSteps(AlongSteps, ReadsLength):
         super().__init__(nn.Upsample(scale_factor=factor, mode="nearest"))
         self.factor = factor
 
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        return super().forward(input)
+
     def output_length(self, length: Tensor) -> Tensor:
         return length * self.factor
 
