@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -6,6 +8,7 @@ from dlx.layers.stack import build_stack
 from dlx.registry import layers
 from dlx.registry.signatures import check_value
 
+VECTORS = str(Path(__file__).with_name("word_vectors.txt"))
 FEATURES, SEQUENCE, IMAGE = (6,), (8, 6), (4, 8, 8)
 # (layer, input shape, output shape)
 EXAMPLES = [
@@ -90,6 +93,8 @@ EXAMPLES = [
     ({"transformer_encoder": 2}, SEQUENCE, SEQUENCE),
     ({"transformer_encoder": {"heads": 3, "size": 5, "activation": "gelu", "causal": True}}, SEQUENCE, SEQUENCE),
     ("upsample", SEQUENCE, (16, 6)),
+    ({"word_vectors": {"file": VECTORS, "size": 3}}, (8,), (8, 3)),
+    ({"word_vectors": {"file": VECTORS, "size": 3, "frozen": True}}, (8,), (8, 3)),
     ("zero_pad", IMAGE, (4, 10, 10)),
     ({"zero_pad": [1, 2]}, IMAGE, (4, 10, 12)),
     ("zero_pad", SEQUENCE, (10, 6)),

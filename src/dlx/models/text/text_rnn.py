@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from dlx.layers.lengths import turned
 from dlx.layers.normalization import Rate
-from dlx.models.text.common import Pool, Pooling, embedding, inside
+from dlx.layers.word_vectors import HasVocabulary
+from dlx.models.text.common import Embedded, Pool, Pooling, embedding, inside
 from dlx.registry import models
 
 Cell = Literal["simple_rnn", "lstm", "gru"]
@@ -52,27 +53,27 @@ class TextRNN(nn.Module):
         self,
         vocab_size: int,
         num_classes: int,
+        processor: HasVocabulary | None = None,
         *,
         cell: Cell = "lstm",
-        embedding_size: PositiveInt = 128,
         size: PositiveInt = 128,
         num_layers: PositiveInt = 1,
         bidirectional: bool = True,
         pooling: Pooling = "attention",
         dropout: Rate = 0.5,
-        embedding_dropout: Rate = 0.0,
+        embedded: Embedded,
     ) -> None:
         super().__init__()
-        self.embedding = embedding(vocab_size, embedding_size)
+        self.embedding = embedding(vocab_size, embedded, processor)
         self.layers = nn.ModuleList()
-        inputs = embedding_size
+        inputs = embedded.embedding_size
         for _ in range(num_layers):
             layer = Layer(cell, inputs, size, bidirectional)
             self.layers.append(layer)
             inputs = layer.size
         self.bidirectional, self.size = bidirectional, size
         self.pool = None if pooling == "last" else Pool(pooling, inputs)
-        self.embedding_dropout, self.dropout = nn.Dropout(embedding_dropout), nn.Dropout(dropout)
+        self.embedding_dropout, self.dropout = nn.Dropout(embedded.embedding_dropout), nn.Dropout(dropout)
         self.output = nn.Linear(inputs, num_classes)
 
     def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:

@@ -49,6 +49,10 @@ class TextProcessor(Processor):
         whole = [self.tokenizer.encode(text) for text in texts]
         return [codes[: self.max_length] for codes in whole], sum(len(codes) > self.max_length for codes in whole)
 
+    def vocabulary(self) -> list[str]:
+        """Return the pieces of texts, by code."""
+        return self.tokenizer.listed()
+
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Answer {"text": text, "label": class, "probability": {class: p}}; the texts are those of the last `encode`."""
         answers = self.target.decode(prediction)

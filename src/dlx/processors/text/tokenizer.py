@@ -40,6 +40,11 @@ class Tokenizer:
         """Return the number of codes."""
         return SPECIAL + (256 if self.kind == "bytes" else len(self.vocabulary))
 
+    def listed(self) -> list[str]:
+        """Return what each code stands for, by code."""
+        known = [f"<{byte:02x}>" for byte in range(256)] if self.kind == "bytes" else self.vocabulary
+        return ["<padding>", "<unknown>", "<begin>", "<end>", *known]
+
     def pieces(self, text: str) -> list[str]:
         """Cut a text into pieces."""
         text = text.lower() if self.lowercase else text
