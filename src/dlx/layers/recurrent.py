@@ -60,7 +60,7 @@ class Recurrent(nn.Module, ReadsLength):
         if input.is_cuda:  # cuDNN wants the weights of both directions in one piece, and packs fast
             packed = pack_padded_sequence(input, length.cpu(), batch_first=True, enforce_sorted=False)
             return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=input.shape[1])[0]
-        for layer in range(self.rnn.num_layers):  # on a CPU four times as fast as packing
+        for layer in range(self.rnn.num_layers):  # on a CPU faster than packing
             input = nn.functional.dropout(input, self.rnn.dropout if layer else 0.0, self.training)
             there = self._one_way(input, 2 * layer)
             back = self._one_way(turned(input, length), 2 * layer + 1)

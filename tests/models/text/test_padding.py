@@ -86,3 +86,20 @@ def test_the_backward_direction_is_that_of_torch_on_packed_texts():
     expected, _ = pad_packed_sequence(packed, batch_first=True)
     mask = torch.arange(7)[:, None] < lengths[:, None, None]
     torch.testing.assert_close(layer(steps, lengths) * mask, expected)
+
+
+def test_data_sets_of_texts_say_that_they_pad(tmp_path, monkeypatch):
+    from tests.helpers.examples import sources
+
+    from dlx import registry
+
+    checked, _ = check(registry.sources.signatures["text_files"], sources.text_files(tmp_path, monkeypatch))
+    source = registry.sources.build("text_files", checked, {"seed": 0})
+    layers = [EMBEDDING, {"lstm": 4}, {"dense": "num_classes"}]
+    model = models.build("sequential", {"layers": layers}, source.facts).eval()
+    batch = source.example()
+    row = batch["length"].argmin()
+    length = batch["length"][row : row + 1]
+    assert length < batch["input"].shape[1]
+    alone = model(batch["input"][row : row + 1, :length], length)
+    torch.testing.assert_close(alone[0], model(batch["input"], batch["length"])[row])
