@@ -17,6 +17,7 @@ from dlx.config import spec
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NAMES = sorted(str(file.relative_to(CONFIGS)) for file in CONFIGS.rglob("*.yaml"))
+FREE = {("groups",), ("files",)}  # there the user's own words are the keys
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_"
 
 
@@ -45,7 +46,7 @@ def keys(name: str) -> list[Key]:
         elif isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 here, mark = (*path, key.value), key.start_mark
-                if path[-1:] != ("groups",):  # there the user's own words are the keys
+                if path[-1:] not in FREE:
                     found.append(Key(here, mark.index, mark.line + 1, mark.column + 1))
                 walk(value, here)
 
