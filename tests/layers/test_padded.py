@@ -108,14 +108,18 @@ def test_without_lengths_a_padded_stack_is_a_plain_one():
     torch.testing.assert_close(padded(codes, torch.full((4,), 8)), plain(codes))
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru", "simple_rnn"])
+@pytest.mark.parametrize(
+    "kind", [{"lstm": {}}, {"gru": {}}, {"simple_rnn": {}}, {"simple_rnn": {"activation": "relu"}}], ids=str
+)
 def test_both_directions_are_those_of_torch_on_packed_sequences(kind):
-    settings = {"size": 5, "return_sequences": True, "num_layers": 2}
-    stack = build_stack([{"bidirectional": {kind: settings}}], SEQUENCE, FACTS).eval()
-    input, length = torch.randn(3, *SEQUENCE), torch.tensor([8, 1, 5])
+    ((name, more),) = kind.items()
+    settings = {"size": 5, "return_sequences": True, "num_layers": 2, **more}
+    stack = build_stack([{"bidirectional": {name: settings}}], SEQUENCE, FACTS).eval()
+    input, length = torch.randn(3, *SEQUENCE), torch.tensor([7, 1, 5])
     packed, _ = stack[0].rnn(pack_padded_sequence(input, length, batch_first=True, enforce_sorted=False))
-    expected, _ = pad_packed_sequence(packed, batch_first=True)
+    expected, _ = pad_packed_sequence(packed, batch_first=True, total_length=8)
     torch.testing.assert_close(stack(filled(input, length, 0), length), expected)
+    torch.testing.assert_close(stack[0].packed(input, length), expected)
 
 
 def test_dropout_stands_between_the_layers_of_two_directions():

@@ -49,18 +49,24 @@ class Recurrent(nn.Module, ReadsLength):
         return output
 
     def _padded(self, input: Tensor, length: Tensor) -> Tensor:
-        output = self._both_ways(input, length) if self.rnn.bidirectional else self.rnn(input)[0]
+        if self.rnn.bidirectional:  # cuDNN wants the weights of both directions in one piece, and packs fast; a CPU does not
+            output = self.packed(input, length) if input.is_cuda else self.both_ways(input, length)
+        else:
+            output = self.rnn(input)[0]
         if self.return_sequences:
             return output
         last = output[torch.arange(len(output), device=output.device), length - 1]
         size = self.rnn.hidden_size
         return torch.cat((last[:, :size], output[:, 0, size:]), -1) if self.rnn.bidirectional else last
 
-    def _both_ways(self, input: Tensor, length: Tensor) -> Tensor:
-        if input.is_cuda:  # cuDNN wants the weights of both directions in one piece, and packs fast
-            packed = pack_padded_sequence(input, length.cpu(), batch_first=True, enforce_sorted=False)
-            return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=input.shape[1])[0]
-        for layer in range(self.rnn.num_layers):  # on a CPU faster than packing
+    def packed(self, input: Tensor, length: Tensor) -> Tensor:
+        """Run both directions over packed sequences: (B, T, features) -> (B, T, 2 size)."""
+        packed = pack_padded_sequence(input, length.cpu(), batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=input.shape[1])[0]
+
+    def both_ways(self, input: Tensor, length: Tensor) -> Tensor:
+        """Run one direction after the other, the backward one over each sequence turned round: the same as `packed`."""
+        for layer in range(self.rnn.num_layers):
             input = nn.functional.dropout(input, self.rnn.dropout if layer else 0.0, self.training)
             there = self._one_way(input, 2 * layer)
             back = self._one_way(turned(input, length), 2 * layer + 1)
