@@ -17,7 +17,7 @@ ALLOWED = {
     "pictures": set(),
     "storage": {"dlx"},
     "engine": {"core", "storage"},
-    "layers": {"registry"},
+    "layers": {"registry", "storage"},
     "augmentation": {"registry"},
     "optimizers": {"registry"},
     "schedules": {"core", "registry"},

@@ -85,8 +85,9 @@ def test_models_that_generate(name, more):
 
 @pytest.mark.parametrize(("written", "input_shape", "output_shape"), LAYERS, ids=lambda value: str(value)[:40])
 def test_layers(written, input_shape, output_shape):
-    codes = 9 if name_of(written) == "embedding" else 0
-    testing.check_layer(written, input_shape, output_shape, {"num_classes": 3}, codes)
+    codes = 9 if name_of(written) in ("embedding", "word_vectors") else 0
+    facts = {"num_classes": 3, "vocab_size": 9, "processor": others.Words()}
+    testing.check_layer(written, input_shape, output_shape, facts, codes)
 
 
 @pytest.mark.parametrize("name", sorted(others.TASKS))

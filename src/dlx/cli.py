@@ -113,9 +113,7 @@ def cross_validate(
     prepare(plugin)
     from dlx.commands import cross_validation as command
 
-    result = command.cross_validate(
-        config, overrides or [], name=name, resume=resume, runs=runs, quiet=as_json, trust=trust
-    )
+    result = command.cross_validate(config, overrides or [], name=name, resume=resume, runs=runs, quiet=as_json, trust=trust)
     (give if as_json else say)(command.render(result, as_json))
 
 
@@ -143,7 +141,8 @@ def predict(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[INPUT...]", help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; texts; - for stdin."
+            metavar="[INPUT...]",
+            help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; texts; - for stdin.",
         ),
     ] = None,
     count: Annotated[

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -6,19 +8,24 @@ from dlx.layers.stack import build_stack
 from dlx.registry import layers
 from dlx.registry.signatures import check_value
 
+VECTORS = str(Path(__file__).with_name("word_vectors.txt"))
 FEATURES, SEQUENCE, IMAGE = (6,), (8, 6), (4, 8, 8)
 # (layer, input shape, output shape)
 EXAMPLES = [
     ({"activation": "relu"}, IMAGE, IMAGE),
     ({"attention": 2}, SEQUENCE, SEQUENCE),
     ({"attention": {"heads": 3, "dropout": 0.1, "causal": True}}, SEQUENCE, SEQUENCE),
+    ("attention_pool", SEQUENCE, (6,)),
+    ({"attention_pool": 3}, SEQUENCE, (6,)),
     ("avg_pool", IMAGE, (4, 4, 4)),
+    ("avg_pool", SEQUENCE, (4, 6)),
     ({"avg_pool": {"size": 3, "stride": 2, "padding": "same"}}, SEQUENCE, (4, 6)),
     ("batch_norm", FEATURES, FEATURES),
     ("batch_norm", SEQUENCE, SEQUENCE),
     ("batch_norm", IMAGE, IMAGE),
     ({"bidirectional": {"lstm": 5}}, SEQUENCE, (10,)),
     ({"bidirectional": {"layer": {"gru": {"size": 5, "return_sequences": True}}, "merge": "sum"}}, SEQUENCE, (8, 5)),
+    ({"bidirectional": {"lstm": {"size": 5, "return_sequences": True, "num_layers": 2, "dropout": 0.1}}}, SEQUENCE, (8, 10)),
     ({"bidirectional": {"simple_rnn": {"size": 5, "activation": "relu"}}}, SEQUENCE, (10,)),
     ({"conv1d": 5}, SEQUENCE, (6, 5)),
     ({"conv1d": {"filters": 5, "padding": "causal", "dilation": 2, "activation": "relu"}}, SEQUENCE, (8, 5)),
@@ -60,7 +67,10 @@ EXAMPLES = [
     ({"leaky_relu": 0.2}, FEATURES, FEATURES),
     ({"lstm": {"size": 5, "return_sequences": True, "num_layers": 2, "dropout": 0.1}}, SEQUENCE, (8, 5)),
     ({"lstm": {"size": 5, "dropout": 0.1}}, SEQUENCE, (5,)),
+    ("global_max_pool", SEQUENCE, (6,)),
     ("max_pool", IMAGE, (4, 4, 4)),
+    ({"max_pool": {"size": 2, "padding": "same"}}, SEQUENCE, (4, 6)),
+    ({"max_pool": {"size": 3, "stride": 2, "padding": 1}}, SEQUENCE, (4, 6)),
     ({"max_pool": {"size": 3, "padding": "same"}}, SEQUENCE, (3, 6)),
     ({"max_pool": {"size": 2, "padding": "same"}}, (4, 5, 7), (4, 3, 4)),
     ({"noise": 0.1}, FEATURES, FEATURES),
@@ -80,7 +90,11 @@ EXAMPLES = [
     ({"spatial_dropout": 0.2}, IMAGE, IMAGE),
     ({"upsample": 2}, IMAGE, (4, 16, 16)),
     ({"upsample": {"factor": 3, "mode": "bilinear"}}, IMAGE, (4, 24, 24)),
+    ({"transformer_encoder": 2}, SEQUENCE, SEQUENCE),
+    ({"transformer_encoder": {"heads": 3, "size": 5, "activation": "gelu", "causal": True}}, SEQUENCE, SEQUENCE),
     ("upsample", SEQUENCE, (16, 6)),
+    ({"word_vectors": {"file": VECTORS, "size": 3}}, (8,), (8, 3)),
+    ({"word_vectors": {"file": VECTORS, "size": 3, "frozen": True}}, (8,), (8, 3)),
     ("zero_pad", IMAGE, (4, 10, 10)),
     ({"zero_pad": [1, 2]}, IMAGE, (4, 10, 12)),
     ("zero_pad", SEQUENCE, (10, 6)),

@@ -35,6 +35,10 @@ class Processor(ABC):
     def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
         """Write what answers show, such as boxes or masks, into a folder, and name the files in the answers."""
 
+    def vocabulary(self) -> list[str]:
+        """Return what each code of `input` stands for, by code; nothing where it gives no codes."""
+        return []
+
     def place(self, example: Any) -> str:
         """Say where a raw example was written, such as a file and a line; "" where that is not known."""
         return ""

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.building import SEQUENCE, Shape, require
+from dlx.layers.lengths import ReadsLength, StepByStep, filled, inside
 from dlx.layers.normalization import Rate
+from dlx.layers.shorthand import Size
 from dlx.registry import layers
 
 # B: batch, T: steps, E: features, H: heads
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(nn.Module, ReadsLength):
     """Let every step look at all steps, or at the earlier ones only (Vaswani et al. 2017, section 3.2)."""
 
     def __init__(self, features: int, heads: int, dropout: float, causal: bool) -> None:
@@ -27,11 +29,14 @@ class SelfAttention(nn.Module):
         self.project = nn.Linear(features, 3 * features)
         self.join = nn.Linear(features, features)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
         parts = self.project(input).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, E / H)
         query, key, value = parts.transpose(1, 3).unbind(2)  # each (B, H, T, E / H)
         rate = self.dropout if self.training else 0.0
-        seen = F.scaled_dot_product_attention(query, key, value, dropout_p=rate, is_causal=self.causal)
+        mask = None
+        if length is not None and not self.causal:  # of earlier steps none is padding
+            mask = inside(input.shape[1], length)[:, None, None]
+        seen = F.scaled_dot_product_attention(query, key, value, mask, rate, self.causal)
         return self.join(seen.transpose(1, 2).flatten(2))
 
 
@@ -44,8 +49,34 @@ def attention(input_shape: Shape, *, heads: PositiveInt = 4, dropout: Rate = 0.0
     return SelfAttention(input_shape[1], heads, dropout, causal)
 
 
-class Positions(nn.Module):
-    """Add a vector for each position."""
+class AttentionPool(nn.Module, ReadsLength):
+    """Average the steps by weights that a small network gives them (Bahdanau et al. 2015; Yang et al. 2016)."""
+
+    keeps_steps = False
+
+    def __init__(self, features: int, size: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(features, size)
+        self.score = nn.Linear(size, 1, bias=False)
+
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        scores = self.score(self.project(input).tanh())  # (B, T, 1)
+        scores = scores if length is None else filled(scores, length, -torch.inf)
+        return (scores.softmax(1) * input).sum(1)
+
+
+@layers("attention_pool")
+def attention_pool(input_shape: Shape, *, size: Size | None = None) -> nn.Module:
+    """Average the steps, each weighted by attention: (steps, features) -> (features).
+
+    A step's weight is softmax(v tanh(W x + b)), with `size` hidden values, as many as features unless given.
+    """
+    require(input_shape, SEQUENCE)
+    return AttentionPool(input_shape[1], size or input_shape[1])
+
+
+class Positions(nn.Module, StepByStep):
+    """Add a vector for each position; a batch may be shorter than the longest there is."""
 
     def __init__(self, positions: Tensor, learned: bool) -> None:
         super().__init__()
@@ -55,7 +86,7 @@ class Positions(nn.Module):
             self.register_buffer("positions", positions, persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
-        return input + self.positions
+        return input + self.positions[: input.shape[1]]
 
 
 def sinusoids(steps: int, features: int) -> Tensor:

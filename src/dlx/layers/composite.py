@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.activation import Activation, make_optional
 from dlx.layers.building import Shape, chain
-from dlx.layers.stack import LayerList, build_stack
+from dlx.layers.lengths import ReadsLength
+from dlx.layers.stack import LayerList, PaddedStack, Stack, build_stack
 from dlx.registry import layers
 
 
@@ -23,6 +25,24 @@ class Residual(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return self.body(input) + (input if self.projection is None else self.projection(input))
+
+
+class PaddedResidual(Residual, ReadsLength):
+    """The same over sequences that are padded."""
+
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        return self.body(input, length) + (input if self.projection is None else self.projection(input))
+
+
+def make_residual(body: Stack, projection: nn.Module | None, steps: int) -> Residual:
+    """Join a stack and the way around it; raises ComponentError where sequences of some length come out with another."""
+    if not isinstance(body, PaddedStack):
+        return Residual(body, projection)
+    lengths = torch.arange(1, steps + 1)
+    if not body.keeps_steps or not torch.equal(body.output_length(lengths), lengths):
+        told = "its layers change the number of steps of shorter sequences, to which the input cannot be added"
+        raise ComponentError(f"{told}; this data pads sequences of fewer than {steps} steps")
+    return PaddedResidual(body, projection)
 
 
 def make_projection(input_shape: Shape, output_shape: Shape) -> nn.Module | None:
@@ -47,5 +67,5 @@ def residual(input_shape: Shape, facts: Mapping, *, layers: LayerList, activatio
     """Add the input to the output of some layers (He et al. 2015), projected where the shapes differ."""
     body = build_stack(layers, input_shape, facts, ("layers",), "the block's input")
     output_shape = body.layout[-1].output_shape
-    block = Residual(body, make_projection(input_shape, output_shape))
+    block = make_residual(body, make_projection(input_shape, output_shape), input_shape[0])
     return chain(main=block, activation=make_optional(activation, output_shape))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dlx.errors import ComponentError
 from dlx.layers.activation import Activation, make_optional
 from dlx.layers.building import IMAGE, SEQUENCE, Initializer, Shape, chain, initialized, require
+from dlx.layers.lengths import ReadsLength, windows
 from dlx.layers.shorthand import Size
 from dlx.registry import layers
 
@@ -64,14 +65,25 @@ def conv2d(
     return chain(pad=pad, main=initialized(module, initializer), activation=act)
 
 
-class SequenceConvolution(nn.Conv1d):
-    """Convolve along the steps: (B, steps, features) -> (B, steps', filters)."""
+class SequenceConvolution(nn.Conv1d, ReadsLength):
+    """Convolve along the steps: (B, steps, features) -> (B, steps', filters); a short sequence has its first window."""
 
     pads: tuple[int, int] | None = None  # before and after, where the convolution's own padding, alike, will not do
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
         steps_last = input.transpose(1, 2)
+        if length is not None and (short := self._span() - self._around() - input.shape[1]) > 0:
+            steps_last = F.pad(steps_last, (0, short))
         return super().forward(F.pad(steps_last, self.pads) if self.pads else steps_last).transpose(1, 2)
+
+    def output_length(self, length: Tensor) -> Tensor:
+        return windows(length, self._span(), self.stride[0], self._around())
+
+    def _span(self) -> int:
+        return self.dilation[0] * (self.kernel_size[0] - 1) + 1
+
+    def _around(self) -> int:
+        return sum(self.pads) if self.pads else 2 * int(self.padding[0])
 
 
 @layers("conv1d")

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.building import FEATURES, IMAGE, SEQUENCE, Shape, require
-from dlx.layers.pooling import AlongSteps
+from dlx.layers.lengths import StepByStep
+from dlx.layers.pooling import AlongSteps, DropAlongSteps
 from dlx.registry import layers
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -70,10 +71,10 @@ def dropout(input_shape: Shape, *, rate: Rate = 0.5) -> nn.Module:
 def spatial_dropout(input_shape: Shape, *, rate: Rate = 0.5) -> nn.Module:
     """Set whole channels of an image, or whole features of a sequence, to zero in training."""
     require(input_shape, IMAGE, SEQUENCE)
-    return nn.Dropout2d(rate) if len(input_shape) == 3 else AlongSteps(nn.Dropout1d(rate))
+    return nn.Dropout2d(rate) if len(input_shape) == 3 else DropAlongSteps(nn.Dropout1d(rate))
 
 
-class Noise(nn.Module):
+class Noise(nn.Module, StepByStep):
     """Add normal noise in training."""
 
     def __init__(self, deviation: float) -> None:

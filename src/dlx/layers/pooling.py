@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.building import IMAGE, KINDS, SEQUENCE, LayerShapeError, Shape, require
 from dlx.layers.convolution import Padding
+from dlx.layers.lengths import ReadsLength, StepByStep, filled, inside, windows
 from dlx.registry import layers
 
 
@@ -22,6 +25,60 @@ class AlongSteps(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return self.module(input.transpose(1, 2)).transpose(1, 2)
+
+
+class DropAlongSteps(AlongSteps, StepByStep):
+    """Drop whole features out of (B, steps, features)."""
+
+
+class UpsampleSteps(AlongSteps, ReadsLength):
+    """Repeat every step."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__(nn.Upsample(scale_factor=factor, mode="nearest"))
+        self.factor = factor
+
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        return super().forward(input)
+
+    def output_length(self, length: Tensor) -> Tensor:
+        return length * self.factor
+
+
+class PadSteps(nn.ZeroPad2d, ReadsLength):
+    """Put zeros at both ends of every sequence."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__((0, 0, steps, steps))
+        self.steps = steps
+
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        return super().forward(input)
+
+    def output_length(self, length: Tensor) -> Tensor:
+        return length + 2 * self.steps
+
+
+class PoolSteps(AlongSteps, ReadsLength):
+    """Pool windows of steps, of which those behind a sequence's end are left out; a short one has its first window."""
+
+    def __init__(self, module: nn.MaxPool1d | nn.AvgPool1d, size: int, stride: int, padding: int) -> None:
+        super().__init__(module)
+        self.size, self.stride, self.padding, self.ceil = size, stride, 2 * padding, module.ceil_mode
+        self.is_maximum = isinstance(module, nn.MaxPool1d)
+
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        if length is None:
+            return super().forward(input)
+        short = (0, 0, 0, max(self.size - self.padding - input.shape[1], 0))
+        if self.is_maximum:
+            return super().forward(F.pad(filled(input, length, -torch.inf), short, value=-torch.inf))
+        counts = inside(input.shape[1], length).to(input.dtype)[:, :, None]
+        shares = super().forward(F.pad(counts, short))  # of each window, what is no padding
+        return super().forward(F.pad(input, short)) / shares.clamp(min=1 / (2 * self.size))
+
+    def output_length(self, length: Tensor) -> Tensor:
+        return windows(length, self.size, self.stride, self.padding, self.ceil)
 
 
 def _window(size: int, stride: int, padding: Padding) -> tuple[int, bool]:
@@ -44,7 +101,7 @@ def max_pool(
     inside, ceil = _window(size, stride or size, padding)
     if len(input_shape) == 3:
         return nn.MaxPool2d(size, stride, inside, ceil_mode=ceil)
-    return AlongSteps(nn.MaxPool1d(size, stride, inside, ceil_mode=ceil))
+    return PoolSteps(nn.MaxPool1d(size, stride, inside, ceil_mode=ceil), size, stride or size, inside)
 
 
 @layers("avg_pool")
@@ -54,27 +111,30 @@ def avg_pool(
     """Average each window, padding left out; `stride` is the window's size unless given."""
     require(input_shape, IMAGE, SEQUENCE)
     inside, ceil = _window(size, stride or size, padding)
-    kind = nn.AvgPool2d if len(input_shape) == 3 else nn.AvgPool1d
-    pool = kind(size, stride or size, inside, ceil_mode=ceil, count_include_pad=False)
-    return pool if len(input_shape) == 3 else AlongSteps(pool)
+    if len(input_shape) == 3:
+        return nn.AvgPool2d(size, stride or size, inside, ceil_mode=ceil, count_include_pad=False)
+    pool = nn.AvgPool1d(size, stride or size, inside, ceil_mode=ceil, count_include_pad=False)
+    return PoolSteps(pool, size, stride or size, inside)
 
 
-class GlobalAverage(nn.Module):
-    """Average over the axes given."""
+class GlobalAverage(nn.Module, ReadsLength):
+    """Average over the axes given, or over the steps within each sequence's length."""
+
+    keeps_steps = False
 
     def __init__(self, axes: tuple[int, ...]) -> None:
         super().__init__()
         self.axes = axes
 
-    def forward(self, input: Tensor) -> Tensor:
-        return input.mean(self.axes)
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        return input.mean(self.axes) if length is None else input.sum(1) / length[:, None]
 
 
 class GlobalMaximum(GlobalAverage):
-    """Take the maximum over the axes given."""
+    """Take the maximum over the axes given, or over the steps within each sequence's length."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        return input.amax(self.axes)
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        return input.amax(self.axes) if length is None else filled(input, length, -torch.inf).amax(1)
 
 
 def _global_axes(input_shape: Shape) -> tuple[int, ...]:
@@ -102,7 +162,7 @@ def upsample(input_shape: Shape, *, factor: PositiveInt = 2, mode: Literal["near
         return nn.Upsample(scale_factor=factor, mode=mode)
     if mode == "bilinear":
         raise LayerShapeError(KINDS[IMAGE], ("mode",))
-    return AlongSteps(nn.Upsample(scale_factor=factor, mode="nearest"))
+    return UpsampleSteps(factor)
 
 
 @layers("zero_pad")
@@ -112,4 +172,4 @@ def zero_pad(input_shape: Shape, *, size: NonNegativeInt | tuple[NonNegativeInt,
     rows, columns = (size, size) if isinstance(size, int) else size
     if len(input_shape) == 3:
         return nn.ZeroPad2d((columns, columns, rows, rows))
-    return nn.ZeroPad2d((0, 0, rows, rows))
+    return PadSteps(rows)

@@ -8,34 +8,81 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from dlx.layers.building import SEQUENCE, Shape, require
+from dlx.layers.lengths import ReadsLength, turned
 from dlx.layers.normalization import Rate
 from dlx.layers.shorthand import OneLayer, Size, read
 from dlx.layers.stack import resolve
 from dlx.registry import layers
 
 KINDS: dict[str, Callable[..., nn.RNNBase]] = {"simple_rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+RUNS: dict[str, Callable[..., Any]] = {
+    "RNN_TANH": torch.rnn_tanh, "RNN_RELU": torch.rnn_relu, "LSTM": torch.lstm, "GRU": torch.gru,
+}  # fmt: skip
 Merge = Literal["concat", "sum", "average"]
 
 
-class Recurrent(nn.Module):
+class Recurrent(nn.Module, ReadsLength):
     """Run a PyTorch recurrent module and answer with its last state, or with every step of its last layer.
 
-    (B, steps, features) -> (B, size) or (B, steps, size); two directions are merged.
+    (B, steps, features) -> (B, size) or (B, steps, size); two directions are merged. Of padded sequences the last state is
+    that of each one's own last step, where the backward direction begins.
     """
 
     def __init__(self, rnn: nn.RNNBase, return_sequences: bool, merge: Merge = "concat") -> None:
         super().__init__()
         self.rnn = rnn
         self.return_sequences, self.merge = return_sequences, merge
+        self.keeps_steps = return_sequences
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        return self._merged(self._whole(input) if length is None else self._padded(input, length))
+
+    def _whole(self, input: Tensor) -> Tensor:
         output, state = self.rnn(input)
         if not self.return_sequences:
             hidden = state[0] if isinstance(state, tuple) else state  # (layers * directions, B, size)
             # The last state of the backward direction belongs to the first step.
             output = torch.cat((hidden[-2], hidden[-1]), -1) if self.rnn.bidirectional else hidden[-1]
+        return output
+
+    def _padded(self, input: Tensor, length: Tensor) -> Tensor:
+        if self.rnn.bidirectional:  # cuDNN wants the weights of both directions in one piece, and packs fast; a CPU does not
+            output = self.packed(input, length) if input.is_cuda else self.both_ways(input, length)
+        else:
+            output = self.rnn(input)[0]
+        if self.return_sequences:
+            return output
+        last = output[torch.arange(len(output), device=output.device), length - 1]
+        size = self.rnn.hidden_size
+        return torch.cat((last[:, :size], output[:, 0, size:]), -1) if self.rnn.bidirectional else last
+
+    def packed(self, input: Tensor, length: Tensor) -> Tensor:
+        """Run both directions over packed sequences: (B, T, features) -> (B, T, 2 size)."""
+        packed = pack_padded_sequence(input, length.cpu(), batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=input.shape[1])[0]
+
+    def both_ways(self, input: Tensor, length: Tensor) -> Tensor:
+        """Run one direction after the other, the backward one over each sequence turned round: the same as `packed`."""
+        for layer in range(self.rnn.num_layers):
+            input = nn.functional.dropout(input, self.rnn.dropout if layer else 0.0, self.training)
+            there = self._one_way(input, 2 * layer)
+            back = self._one_way(turned(input, length), 2 * layer + 1)
+            input = torch.cat((there, turned(back, length)), -1)
+        return input
+
+    def _one_way(self, input: Tensor, number: int) -> Tensor:
+        """Run one direction of one layer, by its number among all."""
+        state = input.new_zeros(1, len(input), self.rnn.hidden_size)
+        begin = (state, state) if self.rnn.mode == "LSTM" else state
+        output: Tensor = RUNS[self.rnn.mode](
+            input, begin, self.rnn.all_weights[number], self.rnn.bias, 1, 0.0, self.training, False, True
+        )[0]
+        return output
+
+    def _merged(self, output: Tensor) -> Tensor:
         if not self.rnn.bidirectional or self.merge == "concat":
             return output
         forward, backward = output.chunk(2, -1)

@@ -23,7 +23,10 @@ FOREIGN = {
     "layernormalization": "layer_norm", "groupnormalization": "group_norm", "swish": "silu", "rnn": "simple_rnn",
     "conv2dtranspose": "conv_transpose2d", "convtranspose2d": "conv_transpose2d", "upsampling2d": "upsample",
     "unflatten": "reshape", "multiheadattention": "attention", "repeatvector": "repeat", "gaussiannoise": "noise",
-    "skip": "residual",
+    "skip": "residual", "positionembedding": "positions", "positionalencoding": "positions",
+    "positionalembedding": "positions", "transformerencoderlayer": "transformer_encoder", "transformer": "transformer_encoder",
+    "transformerblock": "transformer_encoder", "attentionpooling": "attention_pool", "glove": "word_vectors",
+    "word2vec": "word_vectors",
 }  # fmt: skip
 
 LAYERS = Notation(layers, FOREIGN)

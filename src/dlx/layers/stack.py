@@ -10,15 +10,16 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlx.errors import ComponentError, Path, dotted, unknown
 from dlx.layers.building import LayerShapeError, Shape
+from dlx.layers.lengths import ReadsLength, filled, stays_padded
 from dlx.layers.shorthand import FactOrNumber, LayerList, OneLayer, Size, Written, read
 from dlx.registry import layers
 from dlx.registry.signatures import markers
 
-__all__ = ["LayerList", "OneLayer", "Row", "Size", "Stack", "assemble", "build_stack"]
+__all__ = ["LayerList", "OneLayer", "PaddedStack", "Row", "Size", "Stack", "assemble", "build_stack"]
 
 
 @dataclass(frozen=True)
@@ -44,28 +45,66 @@ class Stack(nn.Sequential):
         self.layout = list(layout)
 
 
+class PaddedStack(Stack, ReadsLength):
+    """Layers in order over sequences that are padded: an answer does not depend on what lies behind a sequence's end.
+
+    input (B, T, ...), length int64 (B,); without lengths all steps count. Padded steps are 0 after every layer. It is a class
+    of its own since a stack without lengths has nothing to do but to call its layers.
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module], layout: Iterable[Row] = ()) -> None:
+        super().__init__(modules, layout)
+        self.reading = [module for module in self if isinstance(module, ReadsLength)]
+        self.keeps_steps = all(module.keeps_steps for module in self.reading)
+
+    def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
+        for module in self:
+            if length is None:
+                input = module(input)
+                continue
+            if isinstance(module, ReadsLength):
+                input = module(input, length)
+                length = module.output_length(length) if module.keeps_steps else None
+            else:
+                input = module(input)
+            input = input if length is None else filled(input, length, 0)
+        return input
+
+    def output_length(self, length: Tensor) -> Tensor:
+        for module in self.reading:
+            length = module.output_length(length)
+        return length
+
+
 def build_stack(
     specs: Sequence[Any], input_shape: Sequence[int], facts: Mapping[str, Any], path: Path = (), origin: str = "the data"
 ) -> Stack:
     """Build the layers a config lists; `path` is where the list stands, `origin` says what the first one reads.
 
-    Raises ComponentError at the layer that does not fit the one before it.
+    Where the fact `padded` says that the input is padded, it is a PaddedStack. Raises ComponentError at the layer that does
+    not fit the one before it.
     """
-    return Stack(*assemble(specs, input_shape, facts, path, origin))
+    kind = PaddedStack if facts.get("padded") else Stack
+    return kind(*assemble(specs, input_shape, facts, path, origin))
 
 
 def assemble(
     specs: Sequence[Any], input_shape: Sequence[int], facts: Mapping[str, Any], path: Path = (), origin: str = "the data"
 ) -> tuple[dict[str, nn.Module], list[Row]]:
-    """Build the layers a config lists: the modules by their key, and a row for each layer."""
+    """Build the layers a config lists: the modules by their key, and a row for each layer.
+
+    To each layer the fact `padded` tells whether its own input still is.
+    """
     modules: dict[str, nn.Module] = {}
     layout: list[Row] = []
-    shape = tuple(input_shape)
+    shape, padded = tuple(input_shape), bool(facts.get("padded"))
     for index, item in enumerate(specs):
         written = read(item)
         source = dotted((*(path[-1:] or ("layers",)), index - 1, layout[-1].name)) if layout else origin
-        module, output_shape = _fit(written, shape, facts, (*path, index), source)
-        modules |= _keyed(f"{index}_{written.name}", module)
+        module, output_shape = _fit(written, shape, {**facts, "padded": padded}, (*path, index), source)
+        parts = _keyed(f"{index}_{written.name}", module)
+        padded = padded and _stays_padded(parts, shape, output_shape, written.place((*path, index)))
+        modules |= parts
         count = sum(p.numel() for p in module.parameters())
         layout.append(Row(written.name, (*path, index, written.name), shape, output_shape, count))
         shape = output_shape
@@ -86,6 +125,13 @@ def _fit(written: Written, shape: Shape, facts: Mapping[str, Any], path: Path, s
         raise ComponentError(f"does not take {shape} from {source}: {reason}", written.place(path)) from error
 
 
+def _stays_padded(parts: Mapping[str, nn.Module], input_shape: Shape, output_shape: Shape, place: Path) -> bool:
+    try:
+        return stays_padded(parts.values(), len(input_shape), len(output_shape))
+    except ComponentError as error:
+        raise ComponentError(error.message, place) from None
+
+
 def build_layer(written: Written, input_shape: Shape, facts: Mapping[str, Any]) -> nn.Module:
     """Build one layer for inputs of a shape; raises ComponentError with a path within the layer."""
     return layers.build(written.name, resolve(written, facts), {**facts, "input_shape": input_shape})
@@ -102,7 +148,7 @@ def resolve(written: Written, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fact(name: str, facts: Mapping[str, Any], path: Path) -> int:
-    numbers = [fact for fact, value in facts.items() if isinstance(value, int) and fact != "seed"]
+    numbers = [fact for fact, value in facts.items() if type(value) is int and fact != "seed"]
     if name in facts and name not in numbers:
         raise ComponentError(f"the fact '{name}' is no size; sizes are {', '.join(numbers)}", path)
     if name not in facts:

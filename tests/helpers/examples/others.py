@@ -130,6 +130,13 @@ def pictures(folder):
     return processor, examples, {"label": torch.tensor([0, 1]), "probability": torch.tensor([[0.5, 0.5], [0.25, 0.75]])}
 
 
+class Words:
+    """Stands in for a processor of texts."""
+
+    def vocabulary(self):
+        return ["<padding>", "<unknown>", "<begin>", "<end>", "good", "film", ".", "bad", "the"]
+
+
 def texts(folder):
     """Fit the processor of a few texts."""
     from dlx.processors.text.lines import Line

@@ -64,7 +64,7 @@ def labelled_source(
     names = processor.target.names
     facts = {
         "input_shape": [processor.encoder.max_length], "vocab_size": processor.encoder.tokenizer.size, "num_classes": len(names),
-        "class_names": names,
+        "class_names": names, "padded": True,
     }  # fmt: skip
     if "train" in data:
         facts["class_counts"] = torch.bincount(data["train"].classes, minlength=len(names)).tolist()

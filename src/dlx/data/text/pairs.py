@@ -56,7 +56,7 @@ def pair_source(
     facts = {
         "input_shape": [processor.source.max_length], "vocab_size": processor.source.tokenizer.size,
         "target_vocab_size": processor.target.size, "shared_vocabulary": processor.shared,
-        "max_target_length": processor.max_target_length,
+        "max_target_length": processor.max_target_length, "padded": True,
     }  # fmt: skip
     source = TextSource(seed, data, facts, processor, batching)
     source.digests = {split: digest(part) for split, part in chosen.items()}

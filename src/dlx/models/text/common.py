@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
+
+from dlx.errors import ComponentError
+from dlx.layers import word_vectors
+from dlx.layers.normalization import Rate
+from dlx.registry.types import OptionGroup
 
 PADDING = 0  # the code that fills up a batch
 Pooling = Literal["last", "max", "mean", "attention"]
@@ -17,9 +24,29 @@ def inside(input: Tensor, length: Tensor | None) -> Tensor:
     return torch.ones_like(input, dtype=torch.bool) if length is None else steps < length[:, None]
 
 
-def embedding(vocab_size: int, size: int) -> nn.Embedding:
-    """Make embeddings whose vector of padding is and stays zero."""
-    return nn.Embedding(vocab_size, size, padding_idx=PADDING)
+@dataclass(frozen=True)
+class Embedded(OptionGroup):
+    """How codes become vectors: their size, a file of word vectors to begin at, and whether those are `frozen_vectors`."""
+
+    embedding_size: PositiveInt = 128
+    embedding_dropout: Rate = 0.0
+    word_vectors: str | None = None
+    frozen_vectors: bool = False
+
+
+def embedding(vocab_size: int, options: Embedded, processor: word_vectors.HasVocabulary | None) -> nn.Embedding:
+    """Make embeddings whose vector of padding is and stays zero; raises ComponentError where a file of vectors does not fit."""
+    made = nn.Embedding(vocab_size, options.embedding_size, padding_idx=PADDING)
+    if options.word_vectors is None:
+        if options.frozen_vectors:
+            raise ComponentError("wants word_vectors: those that are drawn have to be trained", ("frozen_vectors",))
+        return made
+    try:
+        word_vectors.load(made, options.word_vectors, processor, options.frozen_vectors)
+    except ComponentError as error:
+        own = {"file": "word_vectors", "size": "embedding_size"}
+        raise ComponentError(error.message, tuple(own.get(str(key), key) for key in error.path)) from None
+    return made
 
 
 class Pool(nn.Module):

@@ -10,7 +10,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from dlx.layers.normalization import Rate
-from dlx.models.text.common import embedding, inside
+from dlx.layers.word_vectors import HasVocabulary
+from dlx.models.text.common import Embedded, embedding, inside
 from dlx.registry import models
 
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
@@ -18,8 +19,9 @@ Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
 @models("text_cnn")
 class TextCNN(nn.Module):
-    """Convolutions of several widths over embeddings, each pooled by its largest value (Kim 2014, CNN-rand).
+    """Convolutions of several widths over embeddings, each pooled by its largest value (Kim 2014).
 
+    Embeddings are drawn, or begin at the word vectors of a file (CNN-non-static), and may stay at those (CNN-static).
     input int64 (B, L), length (B,) -> (B, num_classes). What lies behind a text's end changes nothing.
     """
 
@@ -27,18 +29,18 @@ class TextCNN(nn.Module):
         self,
         vocab_size: int,
         num_classes: int,
+        processor: HasVocabulary | None = None,
         *,
-        embedding_size: PositiveInt = 128,
         widths: Widths = (3, 4, 5),
         filters: PositiveInt = 100,
         dropout: Rate = 0.5,
-        embedding_dropout: Rate = 0.0,
+        embedded: Embedded,
     ) -> None:
         super().__init__()
-        self.embedding = embedding(vocab_size, embedding_size)
-        self.convolutions = nn.ModuleList(nn.Conv1d(embedding_size, filters, width) for width in widths)
+        self.embedding = embedding(vocab_size, embedded, processor)
+        self.convolutions = nn.ModuleList(nn.Conv1d(embedded.embedding_size, filters, width) for width in widths)
         self.widths = widths
-        self.embedding_dropout, self.dropout = nn.Dropout(embedding_dropout), nn.Dropout(dropout)
+        self.embedding_dropout, self.dropout = nn.Dropout(embedded.embedding_dropout), nn.Dropout(dropout)
         self.output = nn.Linear(len(widths) * filters, num_classes)
 
     def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:

@@ -9,8 +9,10 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from dlx.layers.lengths import turned
 from dlx.layers.normalization import Rate
-from dlx.models.text.common import Pool, Pooling, embedding, inside
+from dlx.layers.word_vectors import HasVocabulary
+from dlx.models.text.common import Embedded, Pool, Pooling, embedding, inside
 from dlx.registry import models
 
 Cell = Literal["simple_rnn", "lstm", "gru"]
@@ -39,13 +41,6 @@ class Layer(nn.Module):
         return torch.cat((there, turned(back, lengths)), 2)
 
 
-def turned(steps: Tensor, lengths: Tensor) -> Tensor:
-    """Turn each text's steps round within its length; what lies behind stays."""
-    place = torch.arange(steps.shape[1], device=steps.device)
-    order = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)
-    return steps.gather(1, order[:, :, None].expand(-1, -1, steps.shape[2]))
-
-
 @models("text_rnn")
 class TextRNN(nn.Module):
     """Recurrent layers over embeddings, and a linear layer on the last step, the largest values, the mean or an attention.
@@ -58,27 +53,27 @@ class TextRNN(nn.Module):
         self,
         vocab_size: int,
         num_classes: int,
+        processor: HasVocabulary | None = None,
         *,
         cell: Cell = "lstm",
-        embedding_size: PositiveInt = 128,
         size: PositiveInt = 128,
         num_layers: PositiveInt = 1,
         bidirectional: bool = True,
         pooling: Pooling = "attention",
         dropout: Rate = 0.5,
-        embedding_dropout: Rate = 0.0,
+        embedded: Embedded,
     ) -> None:
         super().__init__()
-        self.embedding = embedding(vocab_size, embedding_size)
+        self.embedding = embedding(vocab_size, embedded, processor)
         self.layers = nn.ModuleList()
-        inputs = embedding_size
+        inputs = embedded.embedding_size
         for _ in range(num_layers):
             layer = Layer(cell, inputs, size, bidirectional)
             self.layers.append(layer)
             inputs = layer.size
         self.bidirectional, self.size = bidirectional, size
         self.pool = None if pooling == "last" else Pool(pooling, inputs)
-        self.embedding_dropout, self.dropout = nn.Dropout(embedding_dropout), nn.Dropout(dropout)
+        self.embedding_dropout, self.dropout = nn.Dropout(embedded.embedding_dropout), nn.Dropout(dropout)
         self.output = nn.Linear(inputs, num_classes)
 
     def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
