@@ -49,8 +49,8 @@ def test_every_text_has_codes_and_bytes_lose_nothing(text):
 def test_files_texts_and_standard_input_are_read(tmp_path, monkeypatch):
     (tmp_path / "some.txt").write_text("first line\n\nthird line\n")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"from outside\n")))
-    found = list(read_texts([str(tmp_path / "some.txt"), "a text. As it is", "great", "-"]))
-    assert [line.text for line in found] == ["first line", "", "third line", "a text. As it is", "great", "from outside"]
+    found = list(read_texts([str(tmp_path / "some.txt"), "a text. As it is", "Hello.", "-"]))
+    assert [line.text for line in found] == ["first line", "", "third line", "a text. As it is", "Hello.", "from outside"]
     assert found[2].place.endswith("some.txt:3")
     with pytest.raises(UsageError, match=r"missing\.txt: no file"):
         list(read_texts(["missing.txt"]))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dlx.errors import UsageError
 from dlx.processors.csv.text import blocks
 
-FILE_LIKE = re.compile(r"\S*[/.]\S*")  # what is more likely the name of a file than a text
+FILE_LIKE = re.compile(r"\S*/\S*|\S*\.\w{1,5}")  # what is more likely the name of a file than a text: "Hello." is a text
 
 
 class Line(NamedTuple):
@@ -38,7 +38,7 @@ def read_texts(inputs: Iterable[str]) -> Iterator[Line]:
     missing = [given for given in wanted if FILE_LIKE.fullmatch(given) and given != "-" and not os.path.exists(given)]
     if missing:
         raise UsageError(
-            "\n".join(f"{given}: no file; a text with a dot or a slash has a blank in it too" for given in missing)
+            "\n".join(f"{given}: no file; a text that looks like the name of one has a blank in it too" for given in missing)
         )
     for given in wanted:
         if given == "-" or os.path.isfile(given):
