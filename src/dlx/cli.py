@@ -109,7 +109,7 @@ def cross_validate(
     as_json: Json = False,
     plugin: Plugin = None,
 ) -> None:
-    """Train and test once for each fold of the data, and give mean and deviation."""
+    """Train and test every fold of the data."""
     prepare(plugin)
     from dlx.commands import cross_validation as command
 
@@ -162,7 +162,7 @@ def predict(
     as_json: Json = False,
     plugin: Plugin = None,
 ) -> None:
-    """Answer new examples with a checkpoint, or let it make some."""
+    """Answer new examples, or make some."""
     prepare(plugin)
     from dlx.commands import predict as command
 

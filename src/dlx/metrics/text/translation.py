@@ -66,7 +66,7 @@ class BLEU(Corpus):
 
 @metrics("chrf")
 class ChrF(Corpus):
-    """chrF from 0 to 100 (Popovic 2015) by sacrebleu; `word_order` 2 is chrF++."""
+    """Character n-gram F-score, chrF, from 0 to 100 (Popovic 2015) by sacrebleu; `word_order` 2 is chrF++."""
 
     name = "chrf"
 
