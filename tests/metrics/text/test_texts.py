@@ -1,10 +1,13 @@
 """Texts held against the reference libraries, on the same strings and with all references."""
 
+import sys
+
 import pytest
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 from tests.helpers.examples.metrics import FACTS, spoken
 
+from dlx.errors import ComponentError
 from dlx.metrics.text.likelihood import LengthRatio
 from dlx.metrics.text.rouge import Rouge
 from dlx.metrics.text.translation import BLEU, ChrF
@@ -58,3 +61,10 @@ def test_the_length_ratio_counts_words():
     outputs, references = strings()
     expected = sum(len(o.split()) for o in outputs) / sum(len(r[0].split()) for r in references)
     assert fed(LengthRatio(PROCESSOR)).compute() == {"length_ratio": pytest.approx(expected)}
+
+
+@pytest.mark.parametrize("metric", [BLEU, ChrF])
+def test_without_sacrebleu_the_extra_is_named(metric, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
+    with pytest.raises(ComponentError, match=r"pip install 'dlx\[text\]'"):
+        metric(PROCESSOR)

@@ -90,3 +90,9 @@ def test_learned_pieces_are_the_same_every_time_and_too_many_are_told(kind):
 def test_lines_are_parted_at_line_ends_only(tmp_path):
     (tmp_path / "some.txt").write_text("one\u2028still one\ntwo\n", encoding="utf-8")
     assert [line.text for line in read_texts([str(tmp_path / "some.txt")])] == ["one\u2028still one", "two"]
+
+
+def test_without_sentencepiece_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    with pytest.raises(ComponentError, match=r"pip install 'dlx\[text\]'"):
+        fit_tokenizer("bpe", True, SENTENCES, 320, 1)
