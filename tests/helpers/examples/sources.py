@@ -121,6 +121,20 @@ def text_csv(folder, patch):
     return {"path": str(folder / "texts.csv"), "split_column": "split", "batch_size": 7}
 
 
+def text_jsonl(folder, patch):
+    lines = [json.dumps({"text": text, "label": "xy"[n % 2]}) for n, text in enumerate(sentences())]
+    (folder / "texts.jsonl").write_text("\n".join(lines))
+    return {"path": str(folder / "texts.jsonl"), "batch_size": 7, "val": 0.2}
+
+
+def text_folder(folder, patch):
+    for n, text in enumerate(sentences()):
+        place = folder / "texts" / ("train", "train", "val", "test")[n % 4] / "xyz"[n % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{n}.txt").write_text(text)
+    return {"path": str(folder / "texts"), "batch_size": 7}
+
+
 def sentence_pairs():
     return [(text, " ".join(reversed(text.split()))) for text in sentences()]
 
@@ -152,6 +166,8 @@ def dates(folder, patch):
 
 
 SOURCES = {
+    "text_jsonl": text_jsonl,
+    "text_folder": text_folder,
     "pairs_csv": pairs_csv,
     "pairs_jsonl": pairs_jsonl,
     "parallel_lines": parallel_lines,
