@@ -157,7 +157,20 @@ def text_pairs(folder):
     return answers_in_words(), examples, {"output": torch.tensor([[5, 6, 3, -1], [7, 3, -1, -1]])}
 
 
-PROCESSORS = {"table": table, "image": pictures, "text": texts, "text_to_text": text_pairs}
+def beginnings(folder):
+    """Make the processor of beginnings of texts."""
+    from dlx.processors.text.continued_text import ContinuedTextProcessor
+    from dlx.processors.text.lines import Line
+    from dlx.processors.text.tokenizer import fit_tokenizer
+
+    examples = [Line(text) for text in (*KNOWN, "", "something nobody knows, and more of it than is read")]
+    processor = ContinuedTextProcessor(fit_tokenizer("words", True, KNOWN, 100, 1), 6)
+    return processor, examples, {"continued": torch.tensor([[2, 5, 6, 3, -1], [2, 7, 3, -1, -1]])}
+
+
+PROCESSORS = {
+    "table": table, "image": pictures, "text": texts, "text_to_text": text_pairs, "continued_text": beginnings
+}  # fmt: skip
 AUGMENTATIONS = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
     {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},

@@ -48,8 +48,19 @@ class PairOptions(OptionGroup):
 
 
 @dataclass(frozen=True)
-class PairSplits(OptionGroup):
-    """The shares of the different source texts that validation and test have, where the data do not say so themselves."""
+class LineOptions(OptionGroup):
+    """How texts to go on with become codes; `max_length` counts the marks of begin and end."""
+
+    tokenizer: Kind = "words"
+    lowercase: bool = False
+    vocabulary_size: PositiveInt = 20_000
+    least_count: PositiveInt = 1
+    max_length: Annotated[int, Field(ge=3)] = 256
+
+
+@dataclass(frozen=True)
+class SplitShares(OptionGroup):
+    """The shares of the different texts that validation and test have, where the data do not say so themselves."""
 
     val: Fraction | None = None
     test: Fraction | None = None

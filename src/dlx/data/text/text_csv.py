@@ -7,7 +7,7 @@ from dlx.data.options import Checkpoint
 from dlx.data.splits import split_named
 from dlx.data.text.labelled import Labelled, labelled_source
 from dlx.data.text.options import TextBatching, TextOptions, TextSplits
-from dlx.data.text.text_files import tell_empty
+from dlx.data.text.parts import refuse
 from dlx.errors import ComponentError, UsageError, unknown
 from dlx.processors.rows import read_file
 from dlx.registry import sources
@@ -52,7 +52,7 @@ def text_csv(
         texts.append(text)
         labels.append(label)
         own += [_split(one, row.place) for one in split]
-    tell_empty(empty)
+    refuse(empty, "no text")
     return labelled_source(seed, checkpoint, Labelled(texts, labels, own if split_column else None), options, splits, batching)
 
 

@@ -7,8 +7,8 @@ from dlx.data.options import Checkpoint
 from dlx.data.splits import split_named
 from dlx.data.text.labelled import Labelled, labelled_source
 from dlx.data.text.options import TextBatching, TextOptions, TextSplits
+from dlx.data.text.parts import refuse
 from dlx.data.text.records import json_records
-from dlx.data.text.text_files import tell_empty
 from dlx.errors import UsageError
 from dlx.registry import sources
 from dlx.registry.types import DataPath
@@ -43,5 +43,5 @@ def text_jsonl(
             if (named := split_named(word)) is None:
                 raise UsageError(f"{place}: {word!r} is no split: train, val or test")
             own.append(named)
-    tell_empty(empty)
+    refuse(empty, "no text")
     return labelled_source(seed, checkpoint, Labelled(texts, labels, own if split_key else None), options, splits, batching)

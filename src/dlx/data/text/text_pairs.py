@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from dlx.core import Source
 from dlx.data.options import Checkpoint
-from dlx.data.text.labelled import MOST_NAMED
-from dlx.data.text.options import PairOptions, PairSplits, TextBatching
+from dlx.data.text.options import PairOptions, SplitShares, TextBatching
 from dlx.data.text.pairs import Pair, pair_source
+from dlx.data.text.parts import refuse
 from dlx.data.text.records import Record, json_records, table_records
 from dlx.errors import UsageError
 from dlx.processors.text.lines import read_lines
@@ -31,7 +31,7 @@ def pairs_csv(
     header: bool = True,
     delimiter: str | None = None,
     options: PairOptions,
-    splits: PairSplits,
+    shares: SplitShares,
     batching: TextBatching,
 ) -> Source:
     """Pairs of texts from CSV files, or ones parted by tabs (.tsv, or `delimiter`), plain or gzipped.
@@ -42,7 +42,7 @@ def pairs_csv(
     columns = {"source_column": source_column, "target_column": target_column}
     files = {"train": train, "val": val_file, "test": test_file}
     given = {split: pairs(table_records(file, columns, delimiter, header)) for split, file in files.items() if file}
-    return pair_source(seed, checkpoint, given, options, splits, batching)
+    return pair_source(seed, checkpoint, given, options, shares, batching)
 
 
 @sources("pairs_jsonl")
@@ -56,13 +56,13 @@ def pairs_jsonl(
     source_key: str = "source",
     target_key: str = "target",
     options: PairOptions,
-    splits: PairSplits,
+    shares: SplitShares,
     batching: TextBatching,
 ) -> Source:
     """Pairs of texts from files of one JSON object a line, plain or gzipped; splits as for pairs_csv."""
     files, keys = {"train": train, "val": val_file, "test": test_file}, (source_key, target_key)
     given = {split: pairs(json_records(file, keys)) for split, file in files.items() if file}
-    return pair_source(seed, checkpoint, given, options, splits, batching)
+    return pair_source(seed, checkpoint, given, options, shares, batching)
 
 
 @sources("parallel_lines")
@@ -73,7 +73,7 @@ def parallel_lines(
     source: DataPath,
     target: DataPath,
     options: PairOptions,
-    splits: PairSplits,
+    shares: SplitShares,
     batching: TextBatching,
 ) -> Source:
     """Pairs of texts from two files, plain or gzipped, a line each; splits are drawn as for pairs_csv."""
@@ -81,7 +81,7 @@ def parallel_lines(
     if len(one) != len(other):
         raise UsageError(f"{source} has {len(one):,} lines, but {target} {len(other):,}")
     found = pairs(((a.text, b.text), a.place) for a, b in zip(one, other, strict=True))
-    return pair_source(seed, checkpoint, {"train": found}, options, splits, batching)
+    return pair_source(seed, checkpoint, {"train": found}, options, shares, batching)
 
 
 def pairs(records: Iterable[Record]) -> list[Pair]:
@@ -92,9 +92,7 @@ def pairs(records: Iterable[Record]) -> list[Pair]:
             made.append(Pair(source, target))
         else:
             empty.append(place)
-    if empty:
-        more = f" and {len(empty) - MOST_NAMED:,} more" if len(empty) > MOST_NAMED else ""
-        raise UsageError(f"a text is missing: {', '.join(empty[:MOST_NAMED])}{more}; leave such lines out")
+    refuse(empty, "a text is missing")
     if not made:
         raise UsageError("there are no pairs of texts in the data")
     return made
