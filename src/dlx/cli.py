@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -14,8 +13,11 @@ import typer
 from dlx import __version__
 from dlx.commands.rows import Rows
 from dlx.commands.terminal import give, last_resort, prepare, say
+from dlx.commands.typed import looking
+from dlx.commands.typed.options import Checkpoint, Config, Device, Json, Overrides, Plugin, Trust, with_options
+from dlx.commands.typed.predict import predict
 from dlx.config.spec import Typed
-from dlx.errors import DlxError, InterruptedBySignalError, UsageError, brief, one_line, printable
+from dlx.errors import DlxError, InterruptedBySignalError, brief, one_line, printable
 
 app = typer.Typer(
     add_completion=True,
@@ -25,27 +27,6 @@ app = typer.Typer(
     help="One YAML file describes an experiment; one command trains it, on any device.",
     epilog="Start with: dlx train iris_mlp, or with data of your own: dlx init PATH",
 )
-
-Config = Annotated[
-    str,
-    typer.Argument(
-        metavar="CONFIG", help="A YAML file, or a config that comes with dlx (dlx configs); for `train --resume` also a run."
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[KEY=VALUE ...]", help="Changes to the config: optimizer.lr=0.01, +new=1, ~key.", show_default=False
-    ),
-]
-Checkpoint = Annotated[str, typer.Argument(metavar="PATH", help="A run, RUN/best, RUN/last or a checkpoint directory.")]
-Json = Annotated[bool, typer.Option("--json", help="Write the result for machines.")]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps, xpu or auto.", show_default=False)]
-Trust = Annotated[
-    bool, typer.Option("--trust", help="Let a checkpoint from elsewhere read, write and fetch what its config names.")
-]
-Plugin = Annotated[list[str] | None, typer.Option("--plugin", metavar="FILE", help="Python file with components of your own.")]
-
 
 _Mistyped: Any = typer.BadParameter.__mro__[2]  # the base of typer's own faults, which is at different places in its versions
 
@@ -61,12 +42,6 @@ def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     pass
-
-
-def _with(overrides: list[str] | None, device: str | None, seed: int | None = None) -> list[str]:
-    """Write --device and --seed as the overrides that they are; faults name them as they were typed."""
-    more = [] if device is None else [Typed(f"device.name={json.dumps(device)}", f"--device {device}")]
-    return [*(overrides or []), *more, *([] if seed is None else [Typed(f"seed={seed}", f"--seed {seed}")])]
 
 
 @app.command()
@@ -88,7 +63,7 @@ def train(
 
     if name is not None:  # the name is held to the same rule as one in the config
         overrides = [*(overrides or []), Typed(f"name={json.dumps(name)}", f"--name {name}")]
-    result = run(config, _with(overrides, device, seed), name=name, resume=resume, runs=runs, quiet=as_json, trust=trust)
+    result = run(config, with_options(overrides, device, seed), name=name, resume=resume, runs=runs, quiet=as_json, trust=trust)
     if as_json:
         give(json.dumps(result))
         return
@@ -131,63 +106,11 @@ def evaluate(
     prepare(plugin)
     from dlx.commands import evaluate as command
 
-    result = command.evaluate(path, _with(overrides, device), split, trust)
+    result = command.evaluate(path, with_options(overrides, device), split, trust)
     (give if as_json else say)(command.render(result, as_json))
 
 
-@app.command(cls=Rows)
-def predict(
-    path: Checkpoint,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[INPUT...]",
-            help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; texts; - for stdin.",
-        ),
-    ] = None,
-    count: Annotated[
-        int | None, typer.Option("--count", min=1, help="Make as many new images, and a grid of them.", show_default=False)
-    ] = None,
-    label: Annotated[
-        str | None, typer.Option("--label", help="Class of the images made, by name or number.", show_default=False)
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which images are made.")] = 0,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be used.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Draw where in each image the answer was found.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", help="Folder of what is drawn or made; else here, or ./generated.", show_default=False),
-    ] = None,
-    device: Device = None,
-    as_json: Json = False,
-    plugin: Plugin = None,
-) -> None:
-    """Answer new examples, or make some."""
-    prepare(plugin)
-    from dlx.commands import predict as command
-
-    if count is None:
-        _refuse_stray(inputs, label)
-        drawn, written = (output or Path(), None) if explain else (None, output)
-        rows = command.predict(path, inputs or [], _with(None, device), explain=drawn, skip_bad=skip_bad, output=written)
-    else:
-        if inputs or explain or skip_bad:
-            raise UsageError("--count makes new images; leave out the inputs, --explain and --skip-bad")
-        from dlx.commands.generating import generate
-
-        rows = generate(path, _with(None, device), count, label, seed, output)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files come out as they are
-    for line in command.render(rows, as_json):
-        give(line)
-
-
-def _refuse_stray(inputs: list[str] | None, label: str | None) -> None:
-    """Refuse options that say nothing without another one."""
-    if not inputs:
-        raise UsageError("give inputs to answer, or --count N for a model that makes images")
-    if label is not None:
-        raise UsageError("--label chooses what --count makes, which is not given")
+app.command(cls=Rows)(predict)
 
 
 @app.command()
@@ -196,84 +119,16 @@ def check(config: Config, overrides: Overrides = None, device: Device = None, pl
     prepare(plugin)
     from dlx.commands.check import check as run
 
-    say(run(config, _with(overrides, device)))
+    say(run(config, with_options(overrides, device)))
 
 
-@app.command()
-def show(
-    what: Annotated[str, typer.Argument(metavar="NAME|CONFIG|RUN", help="A component, a config file or a run.")],
-    overrides: Overrides = None,
-    plugin: Plugin = None,
-) -> None:
-    """Tell about a component, a config or a run."""
-    prepare(plugin)
-    from dlx.commands.show import show as run
-
-    say(run(what, overrides or []))
-
-
-Output = Annotated[
-    Path | None, typer.Option("-o", "--output", help="File to write; nothing is overwritten.", show_default=False)
-]
-
-
-@app.command("configs")
-def configs(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, to print or to copy.")] = None,
-    output: Output = None,
-) -> None:
-    """List the configs that come with dlx, or give one."""
-    from dlx.commands.configs import configs as run
-
-    say(run(name, output))
-
-
-@app.command("init")
-def init(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="A CSV file, or a folder of images, a folder a class.")],
-    output: Output = None,
-    target: Annotated[str | None, typer.Option("--target", help="Column of a table to predict.", show_default=False)] = None,
-) -> None:
-    """Look at data, and write a config that fits them."""
-    prepare(None)
-    from dlx.commands.init import init as run
-
-    say(run(path, output, target))
-
-
-def _list(kind: str, as_json: bool, plugin: list[str] | None) -> None:
-    prepare(plugin)
-    from dlx.commands.listing import listing, render
-
-    rows = listing(kind)
-    (give if as_json else say)(json.dumps(rows) if as_json else render(rows))
-
-
-@app.command("list-models")
-def list_models(as_json: Json = False, plugin: Plugin = None) -> None:
-    """List the models."""
-    _list("model", as_json, plugin)
-
-
-@app.command("list-datasets")
-def list_datasets(as_json: Json = False, plugin: Plugin = None) -> None:
-    """List the data sets."""
-    _list("data set", as_json, plugin)
-
-
-@app.command("list-tasks")
-def list_tasks(as_json: Json = False, plugin: Plugin = None) -> None:
-    """List the tasks."""
-    _list("task", as_json, plugin)
-
-
-@app.command()
-def schema(plugin: Plugin = None) -> None:
-    """Write the JSON schema of configs, for editors."""
-    prepare(plugin)
-    from dlx.commands.schema import schema as describe
-
-    give(json.dumps(describe(), indent=1))
+app.command("show")(looking.show)
+app.command("configs")(looking.configs)
+app.command("init")(looking.init)
+app.command("list-models")(looking.list_models)
+app.command("list-datasets")(looking.list_datasets)
+app.command("list-tasks")(looking.list_tasks)
+app.command("schema")(looking.schema)
 
 
 def main() -> None:

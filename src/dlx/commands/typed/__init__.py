@@ -1,0 +1,1 @@
+"""The commands as they are typed: what each takes, and what becomes of what it gives."""
