@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from dlx.core import Batch, Decoder, Loss, Shown, Table, Task
+from dlx.core import Batch, Decoder, Loss, Penalized, Shown, Table, Task
 from dlx.errors import ComponentError
 from dlx.registry import tasks
 from dlx.tasks.deferred import Deferred, in_present_precision
@@ -21,7 +21,7 @@ from dlx.tasks.text.search import Decoding, search
 
 ROWS, WIDTH = 10, 70  # of the table of examples
 NO_TARGET = -1
-SCORED = ("log_probability", "tokens", "smoothed")
+SCORED = ("log_probability", "tokens", "loss")
 OWN_WORDS = ("text", "reference")  # of a batch, for metrics and to look at
 SENTENCE = re.compile(r".*?[.!?…](?=\s|$)", re.DOTALL)
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
@@ -52,20 +52,29 @@ class TextToText(Task):
         if not isinstance(model, Decoder) or "previous" not in self.words:
             raise ComponentError("wants a model that writes texts, such as transformer or recurrent_seq2seq")
         self.processor, self.seed, self.label_smoothing, self.decoding = processor, seed, label_smoothing, decoding
+        self.penalized = isinstance(model, Penalized)
         self.vocab_size, self.most = target_vocab_size, decoding.max_output_length or max_target_length - 1
 
-    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Run the model on the right answers: logits (B, T, V) and what should have come (B, T), -1 for nothing."""
-        target = batch["target"]
-        return self.run({**batch, "previous": target[:, :-1].clamp_min(0)}), target[:, 1:]
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Run the model on the right answers: logits (B, T, V), what should have come (B, T), -1 for nothing, and penalties."""
+        given = {**batch, "previous": batch["target"][:, :-1].clamp_min(0)}
+        wanted = batch["target"][:, 1:]
+        if not self.penalized:
+            return self.run(given), wanted, None
+        logits, penalty = self.model.penalized(**{word: given[word] for word in self.words if word in given})
+        return logits, wanted, None if penalty is None else penalty * (wanted != NO_TARGET)
 
     def forward(self, batch: Batch) -> Loss:
         """Compute the mean loss of the pieces."""
-        logits, wanted = self.logits(batch)
+        logits, wanted, penalty = self.read(batch)
         value = F.cross_entropy(
             logits.flatten(0, 1), wanted.flatten(), ignore_index=NO_TARGET, label_smoothing=self.label_smoothing
         )
-        return Loss(value, (wanted != NO_TARGET).sum())
+        tokens = (wanted != NO_TARGET).sum()
+        if penalty is None:
+            return Loss(value, tokens)
+        own = penalty.sum() / tokens
+        return Loss(value + own, tokens, scalars={"penalty": own.detach()})
 
     def predict(self, batch: Batch) -> Batch:
         """Answer a batch, once something reads the answers, and score the right ones where they are given."""
@@ -77,17 +86,18 @@ class TextToText(Task):
         return Deferred(words)
 
     def scored(self, batch: Batch) -> Tensor:
-        """Compute the right answers' log-probability, number of pieces, and smoothed loss: (3, B)."""
-        logits, wanted = self.logits(batch)
+        """Compute the right answers' log-probability, number of pieces, and loss: (3, B)."""
+        logits, wanted, penalty = self.read(batch)
         scores, inside = logits.float().log_softmax(-1), wanted != NO_TARGET
         right = scores.gather(2, wanted.clamp_min(0)[:, :, None])[:, :, 0] * inside
-        smoothed = -(1 - self.label_smoothing) * right - self.label_smoothing * scores.mean(-1) * inside
-        return torch.stack((right.sum(1), inside.sum(1).to(right.dtype), smoothed.sum(1)))
+        loss = -(1 - self.label_smoothing) * right - self.label_smoothing * scores.mean(-1) * inside
+        loss = loss if penalty is None else loss + penalty
+        return torch.stack((right.sum(1), inside.sum(1).to(right.dtype), loss.sum(1)))
 
     def score(self, prediction: Batch, batch: Batch) -> Loss:
         """Compute the loss of a prediction, as training does."""
         tokens = prediction["tokens"].sum()
-        return Loss(prediction["smoothed"].sum() / tokens, tokens)
+        return Loss(prediction["loss"].sum() / tokens, tokens)
 
     def write(self, batch: Batch) -> Tensor:
         """Write answers (B, T)."""
@@ -128,7 +138,7 @@ class TextToText(Task):
     def verify(self, batch: Batch) -> None:
         """Refuse a model whose output is not a row of logits for each piece."""
         self.refuse_unread({word: value for word, value in batch.items() if word not in OWN_WORDS})
-        logits, wanted = self.logits(batch)
+        logits, wanted, _ = self.read(batch)
         if logits.shape != (*wanted.shape, self.vocab_size):
             raise ComponentError(f"gives an output of shape {tuple(logits.shape)}, not {(*wanted.shape, self.vocab_size)}")
 
