@@ -30,7 +30,7 @@ SMALL = {"size": 8, "encoder_layers": 1, "decoder_layers": 2}
 WRITERS = {
     "transformer": ({**SMALL, "heads": 2, "feedforward": 16, "copy": True}, PAIRS, (5, 11)),
     "recurrent_seq2seq": (SMALL, PAIRS, (5, 11)),
-    "pointer_generator": ({**SMALL, "cell": "gru"}, PAIRS, (5, 11)),
+    "pointer_generator": ({**SMALL, "cell": "gru", "coverage": 0.5}, PAIRS, (5, 11)),
 }
 TEXT_ONLY = {"vocab_size": 11, "input_shape": [9]}
 CONTINUERS = {

@@ -179,6 +179,6 @@ AUGMENTATIONS = [
 MIXING = {"mixup", "cutmix"}  # of equal images they make the same one
 OPTIMIZERS = {name: {} for name in ("adadelta", "adagrad", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop")}
 OPTIMIZERS |= {"sgd": {"lr": 0.01}}
-SCHEDULES = {name: {} for name in ("constant", "cosine", "linear", "one_cycle", "plateau")}
+SCHEDULES = {name: {} for name in ("constant", "cosine", "inverse_square_root", "linear", "one_cycle", "plateau")}
 SCHEDULES |= {"exponential": {"gamma": 0.9}, "step": {"every": 2}}
 LOGGERS = {name: {} for name in ("console", "jsonl", "tensorboard")}

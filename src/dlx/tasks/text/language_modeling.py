@@ -43,12 +43,12 @@ class LanguageModeling(TextWriter):
         super().__init__(model, processor, vocab_size, seed, label_smoothing, decoding)
         self.most = decoding.max_output_length or input_shape[0]
 
-    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Run the model on all pieces but the last: logits (B, T, V), and the pieces behind each (B, T), -1 for nothing."""
+    def given(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Return the texts without their last pieces, and the pieces behind each (B, T), -1 for nothing."""
         codes = batch["input"]
         steps = torch.arange(1, codes.shape[1], device=codes.device)
         wanted = codes[:, 1:].masked_fill(steps >= batch["length"][:, None], NO_TARGET)
-        return self.run({**batch, "input": codes[:, :-1]}), wanted
+        return {**batch, "input": codes[:, :-1]}, wanted
 
     def scores_right(self, batch: Batch) -> bool:
         """Tell whether a batch has a text longer than one piece."""

@@ -41,10 +41,10 @@ class TextToText(TextWriter):
         super().__init__(model, processor, target_vocab_size, seed, label_smoothing, decoding)
         self.most = decoding.max_output_length or max_target_length - 1
 
-    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Run the model on the right answers: logits (B, T, V) and what should have come (B, T), -1 for nothing."""
+    def given(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Return the batch with the right pieces before each, and what should have come (B, T), -1 for nothing."""
         target = batch["target"]
-        return self.run({**batch, "previous": target[:, :-1].clamp_min(0)}), target[:, 1:]
+        return {**batch, "previous": target[:, :-1].clamp_min(0)}, target[:, 1:]
 
     def scores_right(self, batch: Batch) -> bool:
         """Tell whether a batch has the right answers."""

@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from dlx.core import Batch, Decoder, Loss, Task
+from dlx.core import Batch, Decoder, Loss, Penalized, Task
 from dlx.errors import ComponentError
 from dlx.tasks.deferred import Deferred, in_present_precision
 from dlx.tasks.text.search import Decoding, search
 
 ROWS, WIDTH = 10, 70  # of a table of examples
 NO_TARGET = -1
-SCORED = ("log_probability", "tokens", "smoothed")
+SCORED = ("log_probability", "tokens", "loss")
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -40,10 +40,10 @@ class TextWriter(Task):
         if not isinstance(model, Decoder) or ("previous" in self.words) != self.reads_previous:
             raise ComponentError(f"wants {self.wanted_model}")
         self.processor, self.seed, self.label_smoothing, self.decoding = processor, seed, label_smoothing, decoding
-        self.vocab_size = vocab_size
+        self.vocab_size, self.penalized = vocab_size, isinstance(model, Penalized)
 
-    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Run the model on the right pieces: logits (B, T, V) and what should have come (B, T), -1 for nothing."""
+    def given(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Return what the model is given of the right pieces, and what should come behind each (B, T), -1 for nothing."""
         raise NotImplementedError
 
     def write(self, batch: Batch) -> Tensor:
@@ -54,13 +54,25 @@ class TextWriter(Task):
         """Tell whether a batch has the right pieces."""
         raise NotImplementedError
 
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Run the model on the right pieces: logits (B, T, V), what should have come (B, T), and penalties where it has some."""
+        given, wanted = self.given(batch)
+        if not self.penalized:
+            return self.run(given), wanted, None
+        logits, penalty = self.model.penalized(**{word: given[word] for word in self.words if word in given})
+        return logits, wanted, None if penalty is None else penalty * (wanted != NO_TARGET)
+
     def forward(self, batch: Batch) -> Loss:
         """Compute the mean loss of the pieces."""
-        logits, wanted = self.logits(batch)
+        logits, wanted, penalty = self.read(batch)
         value = F.cross_entropy(
             logits.flatten(0, 1), wanted.flatten(), ignore_index=NO_TARGET, label_smoothing=self.label_smoothing
         )
-        return Loss(value, (wanted != NO_TARGET).sum())
+        tokens = (wanted != NO_TARGET).sum()
+        if penalty is None:
+            return Loss(value, tokens)
+        own = penalty.sum() / tokens
+        return Loss(value + own, tokens, scalars={"penalty": own.detach()})
 
     def predict(self, batch: Batch) -> Batch:
         """Answer a batch, once something reads the answers, and score the right ones where they are given."""
@@ -72,17 +84,18 @@ class TextWriter(Task):
         return Deferred(words)
 
     def scored(self, batch: Batch) -> Tensor:
-        """Compute the right answers' log-probability, number of pieces, and smoothed loss: (3, B)."""
-        logits, wanted = self.logits(batch)
+        """Compute the right answers' log-probability, number of pieces, and loss: (3, B)."""
+        logits, wanted, penalty = self.read(batch)
         scores, inside = logits.float().log_softmax(-1), wanted != NO_TARGET
         right = scores.gather(2, wanted.clamp_min(0)[:, :, None])[:, :, 0] * inside
-        smoothed = -(1 - self.label_smoothing) * right - self.label_smoothing * scores.mean(-1) * inside
-        return torch.stack((right.sum(1), inside.sum(1).to(right.dtype), smoothed.sum(1)))
+        loss = -(1 - self.label_smoothing) * right - self.label_smoothing * scores.mean(-1) * inside
+        loss = loss if penalty is None else loss + penalty
+        return torch.stack((right.sum(1), inside.sum(1).to(right.dtype), loss.sum(1)))
 
     def score(self, prediction: Batch, batch: Batch) -> Loss:
         """Compute the loss of a prediction, as training does."""
         tokens = prediction["tokens"].sum()
-        return Loss(prediction["smoothed"].sum() / tokens, tokens)
+        return Loss(prediction["loss"].sum() / tokens, tokens)
 
     def search(self, state: Any, token: Tensor, most: int, index: Tensor) -> list[list[int]]:
         """Write at most so many pieces after a state and a piece (B,); lots follow from the samples' numbers (B,)."""
@@ -91,7 +104,7 @@ class TextWriter(Task):
 
     def check_logits(self, batch: Batch) -> None:
         """Refuse a model whose output is not a row of logits for each piece."""
-        logits, wanted = self.logits(batch)
+        logits, wanted, _ = self.read(batch)
         if logits.shape != (*wanted.shape, self.vocab_size):
             raise ComponentError(f"gives an output of shape {tuple(logits.shape)}, not {(*wanted.shape, self.vocab_size)}")
 
