@@ -42,7 +42,7 @@ class Run:
         """Evaluate the best checkpoint; settings are those of `dlx.evaluate`."""
         return evaluate(self.path, **settings)
 
-    def predict(self, inputs: Iterable[str], **settings: Any) -> list[dict[str, Any]]:
+    def predict(self, inputs: Iterable[str | os.PathLike[str]], **settings: Any) -> list[dict[str, Any]]:
         """Answer inputs by the best checkpoint; settings are those of `dlx.predict`."""
         return predict(self.path, inputs, **settings)
 
@@ -87,8 +87,13 @@ def evaluate(
     return run(os.fspath(path), written(overrides), split, trust)
 
 
-def predict(path: str | os.PathLike[str], inputs: Iterable[str], overrides: Overrides = ()) -> list[dict[str, Any]]:
-    """Answer inputs, such as files or rows of a table, as `dlx predict --json` does: a mapping an example."""
+def predict(
+    path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]], overrides: Overrides = ()
+) -> list[dict[str, Any]]:
+    """Answer inputs, such as files, rows of a table or texts, as `dlx predict --json` does: a mapping an example.
+
+    A `Path` is a file, whatever its name.
+    """
     from dlx.commands.predict import predict as run
 
     return list(run(os.fspath(path), list(inputs), written(overrides)))

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from dlx.assembly.restore import load
-from dlx.errors import DlxError, UsageError
+from dlx.commands.answering import Answering
+from dlx.errors import UsageError
+
+
+class Answers(Iterator[dict[str, Any]]):
+    """Answers as they come; `line` is the word that is printed alone, a line an answer, or "" where all words are."""
+
+    def __init__(self, found: Iterator[dict[str, Any]], line: str) -> None:
+        self.found, self.line = found, line
+
+    def __next__(self) -> dict[str, Any]:
+        """Return the next answer."""
+        return next(self.found)
 
 
 def predict(
     path: str,
-    inputs: list[str],
+    inputs: Iterable[str | os.PathLike[str]],
     overrides: list[str],
     explain: Path | None = None,
     skip_bad: bool = False,
     output: Path | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Yield one answer an example, in the order of the inputs.
+) -> Answers:
+    """Yield one answer an example, in the order of the inputs; one that is a path and no string is a file.
 
     The folder `explain` gets pictures of why; `output` the files that answers consist of, where the model's do.
     """
@@ -31,9 +42,6 @@ def predict(
     processor = loaded.processor()
     if processor is None:
         raise UsageError(f"{loaded.path}: its data has no processor, so there is nothing that could read an input")
-    from dlx import core
-    from dlx.engine import evaluator
-
     built = loaded.learner(overrides)
     if generates(built.task):
         raise UsageError(f"{loaded.path}: it reads no inputs, it makes images: dlx predict {path} --count 64")
@@ -48,50 +56,19 @@ def predict(
         from dlx.commands.explaining import Explanations
 
         explanations = Explanations(built, loaded.json("facts.json"), explain)
-    examples = iter(processor.read(inputs))
-    given = 0
-    with evaluator.evaluating(built.task, built.device, built.seed), telling(lambda: given):
-        while group := list(islice(examples, processor.batch_size)):
-            encoded = processor.encode(group)
-            if skip_bad and not len(encoded["input"]):
-                continue
-            batch = core.to_device(encoded, built.device.device)
-            with built.device.autocast():
-                prediction = built.task.predict(batch)
-            if (row := infinite(prediction)) is not None:
-                place = processor.place(group[row]) or f"answer {given + row + 1}"
-                raise DlxError(f"{place}: the model's answer is no finite number; its weights may have diverged")
-            answers = processor.decode(prediction)
-            if output is not None:
-                processor.write(answers, prediction, output)
-            if explanations:
-                explanations.add(batch, answers)
-            for answer in answers:
-                given += 1
-                yield answer
-    if skip_bad and not given:
-        count = len(processor.skipped)
+    from dlx.core import File
+
+    given = [one if isinstance(one, str) else File(os.fspath(one)) for one in inputs]
+    answering = Answering(built, processor, explanations.add if explanations else None, output)
+    return Answers(some(answering, processor.read(given)), processor.line)
+
+
+def some(answering: Answering, examples: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Yield answers; raises UsageError where all examples were left out."""
+    yield from answering.all(examples)
+    if answering.processor.skip_bad and not answering.given:
+        count = len(answering.processor.skipped)
         raise UsageError(f"no answer: {f'none of the {count:,} files can' if count > 1 else 'the only file cannot'} be used")
-
-
-@contextlib.contextmanager
-def telling(given: Callable[[], int]) -> Iterator[None]:
-    """Add to an error how many answers came before it, since they look like all there are."""
-    try:
-        yield
-    except DlxError as error:
-        if not given():
-            raise
-        kind = UsageError if isinstance(error, UsageError) else DlxError
-        raise kind(f"{error}\n{given():,} answer{'s' * (given() > 1)} had been printed before") from None
-
-
-def infinite(prediction: Mapping[str, Any]) -> int | None:
-    """Return the first row whose value or probability is no finite number."""
-    for word in ("value", "probability"):
-        if word in prediction and not prediction[word].isfinite().all():
-            return int((~prediction[word].isfinite()).flatten(1).any(1).nonzero()[0])
-    return None
 
 
 def generates(task: Any) -> bool:
@@ -113,10 +90,21 @@ def flat(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def render(answers: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
-    """Write answers as JSON lines or as CSV with a header."""
+    """Write answers as JSON lines, as CSV with a header, or as the one line that each of them is."""
     if as_json:
         yield from map(_json, answers)
-        return
+    elif isinstance(answers, Answers) and answers.line:
+        yield from (within_line(answer[answers.line]) for answer in answers)
+    else:
+        yield from _table(answers)
+
+
+def within_line(text: str) -> str:
+    """Write a text on one line, whatever ends a line in it: as many lines come out as went in."""
+    return " ".join(text.splitlines())
+
+
+def _table(answers: Iterator[dict[str, Any]]) -> Iterator[str]:
     header: list[str] = []
     for answer in answers:
         row = flat(answer)

@@ -9,9 +9,9 @@ from typer.core import TyperCommand
 
 
 class Rows(TyperCommand):
-    """A command whose arguments may be rows that begin with a negative number or a dash, such as -1.2,0.8."""
+    """A command whose arguments may be rows that begin with a negative number or a dash, such as -1.2,0.8, or texts that do."""
 
-    ROW = re.compile(r"-[\d.,].*|-(inf|nan)\b.*|-[^-].*,.*", re.DOTALL | re.IGNORECASE)
+    ROW = re.compile(r"-[\d.,].*|-(inf|nan)\b.*|-[^-].*,.*|-(?!-\w[\w-]*=)\S*\s.*", re.DOTALL | re.IGNORECASE)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the arguments behind `--`, where nothing is taken for an option."""

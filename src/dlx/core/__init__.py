@@ -4,7 +4,7 @@ from dlx.core.batch import WITHOUT_FLOAT64, Batch, Loss, Picture, Shown, Table, 
 from dlx.core.logger import Logger
 from dlx.core.metric import Metric
 from dlx.core.model import Conditional, Decoder, FrozenBackbone, HasOutputPath, Penalized, Thawing
-from dlx.core.processor import Processor
+from dlx.core.processor import File, Processor
 from dlx.core.schedule import Schedule
 from dlx.core.source import Act, Source
 from dlx.core.task import Task
@@ -15,6 +15,7 @@ __all__ = [
     "Batch",
     "Conditional",
     "Decoder",
+    "File",
     "FrozenBackbone",
     "HasOutputPath",
     "Logger",

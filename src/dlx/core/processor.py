@@ -10,6 +10,10 @@ from typing import Any, ClassVar
 from dlx.core.batch import Batch
 
 
+class File(str):
+    """The name of a file, as an input of `dlx predict` that is to be read as one, whatever it looks like."""
+
+
 class Processor(ABC):
     """Raw example to tensors and back; its statistics come from the training split only."""
 
@@ -18,11 +22,16 @@ class Processor(ABC):
     skip_bad = False  # whether they are: `encode` then gives a batch of the others, of no sample where there is none
     skipped: Sequence[str] = ()  # inputs left out until now, each with the reason
     batch_size: int = 256  # examples that `dlx predict` encodes and answers at a time
+    window: int = 1  # batches that `dlx predict` reads ahead, so that examples of about one length are answered together
     writes: ClassVar[bool] = False  # whether answers are files too, which `write` makes
+    line: ClassVar[str] = ""  # the word of an answer that is printed alone, a line an answer; "": all are, as a table
 
     @abstractmethod
     def read(self, inputs: Iterable[str]) -> Iterator[Any]:
-        """Read raw examples from the files or rows given to `dlx predict`; raises UsageError."""
+        """Read raw examples from the files or rows given to `dlx predict`; raises UsageError.
+
+        An input that is a `File` is no row and no text.
+        """
 
     @abstractmethod
     def encode(self, examples: list[Any]) -> Batch:
@@ -38,6 +47,14 @@ class Processor(ABC):
     def vocabulary(self) -> list[str]:
         """Return what each code of `input` stands for, by code; nothing where it gives no codes."""
         return []
+
+    def blank(self, example: Any) -> dict[str, Any] | None:
+        """Return the answer to an example with nothing in it, which a model is not asked; None for all others."""
+        return None
+
+    def length(self, example: Any) -> int:
+        """Tell how long an example is, next to others."""
+        return 0
 
     def place(self, example: Any) -> str:
         """Say where a raw example was written, such as a file and a line; "" where that is not known."""

@@ -52,7 +52,7 @@ def test_files_texts_and_standard_input_are_read(tmp_path, monkeypatch):
     found = list(read_texts([str(tmp_path / "some.txt"), "a text. As it is", "Hello.", "-"]))
     assert [line.text for line in found] == ["first line", "", "third line", "a text. As it is", "Hello.", "from outside"]
     assert found[2].place.endswith("some.txt:3")
-    with pytest.raises(UsageError, match=r"missing\.txt: no file"):
+    with pytest.raises(UsageError, match=r"missing\.txt: no such file; as a text"):
         list(read_texts(["missing.txt"]))
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
+import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,3 +42,28 @@ def with_options(overrides: list[str] | None, device: str | None, seed: int | No
     """Write --device and --seed as the overrides that they are; faults name them as they were typed."""
     more = [] if device is None else [Typed(f"device.name={json.dumps(device)}", f"--device {device}")]
     return [*(overrides or []), *more, *([] if seed is None else [Typed(f"seed={seed}", f"--seed {seed}")])]
+
+
+def flat(command: Callable[..., None]) -> Callable[..., None]:
+    """Let the fields of a dataclass that a command takes stand among its options, as those of an OptionGroup do in YAML."""
+    hints = typing.get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+
+    def run(**given: Any) -> None:
+        made = {name: group(**{f.name: given.pop(f.name) for f in dataclasses.fields(group)}) for name, group in groups.items()}
+        command(**given, **made)
+
+    def parameters() -> Iterator[inspect.Parameter]:
+        for name, parameter in inspect.signature(command).parameters.items():
+            if name not in groups:
+                yield parameter.replace(annotation=hints[name])
+                continue
+            own = typing.get_type_hints(groups[name], include_extras=True)
+            for field in dataclasses.fields(groups[name]):
+                yield inspect.Parameter(field.name, parameter.kind, default=field.default, annotation=own[field.name])
+
+    signature = inspect.Signature(list(parameters()))
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    vars(run)["__signature__"] = signature
+    return run

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dlx.commands.terminal import give, prepare
-from dlx.commands.typed.options import Checkpoint, Device, Json, Plugin, with_options
+from dlx.commands.typed.options import Checkpoint, Device, Json, Plugin, flat, with_options
 from dlx.errors import UsageError
 
 
+@dataclass(frozen=True)
+class Making:
+    """What is made instead of answers."""
+
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="Make as many new images, and a grid of them.", show_default=False)
+    ] = None
+    label: Annotated[
+        str | None, typer.Option("--label", help="Class of the images made, by name or number.", show_default=False)
+    ] = None
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which images are made.")] = 0
+
+
+@flat
 def predict(
     path: Checkpoint,
     inputs: Annotated[
@@ -23,13 +39,13 @@ def predict(
             help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; texts; - for stdin.",
         ),
     ] = None,
-    count: Annotated[
-        int | None, typer.Option("--count", min=1, help="Make as many new images, and a grid of them.", show_default=False)
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--file", metavar="FILE", help="File of inputs, whatever its name: of texts, a line each.", show_default=False
+        ),
     ] = None,
-    label: Annotated[
-        str | None, typer.Option("--label", help="Class of the images made, by name or number.", show_default=False)
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which images are made.")] = 0,
+    making: Making = Making(),
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be used.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Draw where in each image the answer was found.")] = False,
     output: Annotated[
@@ -44,25 +60,27 @@ def predict(
     prepare(plugin)
     from dlx.commands import predict as command
 
-    if count is None:
-        _refuse_stray(inputs, label)
+    given: list[str | Path] = [*(inputs or []), *(file or [])]
+    rows: Iterator[dict[str, Any]]
+    if making.count is None:
+        _refuse_stray(bool(given), making.label)
         drawn, written = (output or Path(), None) if explain else (None, output)
-        rows = command.predict(path, inputs or [], with_options(None, device), explain=drawn, skip_bad=skip_bad, output=written)
+        rows = command.predict(path, given, with_options(None, device), explain=drawn, skip_bad=skip_bad, output=written)
     else:
-        if inputs or explain or skip_bad:
+        if given or explain or skip_bad:
             raise UsageError("--count makes new images; leave out the inputs, --explain and --skip-bad")
         from dlx.commands.generating import generate
 
-        rows = generate(path, with_options(None, device), count, label, seed, output)
+        rows = generate(path, with_options(None, device), making.count, making.label, making.seed, output)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # names of files come out as they are
     for line in command.render(rows, as_json):
         give(line)
 
 
-def _refuse_stray(inputs: list[str] | None, label: str | None) -> None:
+def _refuse_stray(given: bool, label: str | None) -> None:
     """Refuse options that say nothing without another one."""
-    if not inputs:
+    if not given:
         raise UsageError("give inputs to answer, or --count N for a model that makes images")
     if label is not None:
         raise UsageError("--label chooses what --count makes, which is not given")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 
-from dlx.core import Batch, Processor
+from dlx.core import Batch
+from dlx.processors.text.base import Texts
 from dlx.processors.text.encoding import described, marked, padded
-from dlx.processors.text.lines import Line, read_texts
+from dlx.processors.text.lines import Line
 from dlx.processors.text.tokenizer import BEGIN, Tokenizer, restored_tokenizer
 from dlx.registry import processors
 
@@ -18,7 +19,7 @@ log = logging.getLogger("dlx")
 
 
 @processors("continued_text")
-class ContinuedTextProcessor(Processor):
+class ContinuedTextProcessor(Texts):
     """Encodes beginnings of texts as `input` int64 (B, L), BEGIN first and padded with 0, and `length` int64 (B,).
 
     Whole texts, to learn from, have END behind them; `max_length` counts both marks. Of a longer beginning the last pieces are
@@ -26,15 +27,12 @@ class ContinuedTextProcessor(Processor):
     """
 
     name = "continued_text"
+    line = "output"
 
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
         self.tokenizer, self.max_length = tokenizer, max_length
         self.cut = 0  # beginnings that were longer, until now
         self.texts: list[str] = []  # of the last batch
-
-    def read(self, inputs: Iterable[str]) -> Iterator[Line]:
-        """Read files of a text a line, `-` for standard input, or texts as they are."""
-        return read_texts(inputs)
 
     def whole(self, texts: Iterable[str]) -> tuple[list[list[int]], int]:
         """Return the codes of whole texts with BEGIN and END, and how many of them were cut; a cut one still ends."""
@@ -59,16 +57,16 @@ class ContinuedTextProcessor(Processor):
         """Return the pieces of texts, by code."""
         return list(self.tokenizer.pieces)
 
+    def blank(self, example: Line) -> dict[str, Any] | None:
+        """Answer a blank line by a blank line; "" as an argument asks for a text from its beginning."""
+        return None if example.text.strip() or example.place == "text" else {"text": example.text, "output": ""}
+
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Answer {"output": the text as it went on}, with the beginning that was given where it is known."""
         outputs = [self.detokenize(codes) for codes in prediction["continued"].tolist()]
         if len(self.texts) != len(outputs):
             return [{"output": output} for output in outputs]
         return [{"text": text, "output": output} for text, output in zip(self.texts, outputs, strict=True)]
-
-    def place(self, example: Line) -> str:
-        """Return the file and the line of a text."""
-        return "" if example.place == "text" else example.place
 
     def describe(self) -> list[str]:
         """Say what texts are cut into."""

@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from dlx.core import File
 from dlx.errors import UsageError
 from dlx.processors.csv.text import blocks
 
-FILE_LIKE = re.compile(r"\S*/\S*|\S*\.\w{1,5}")  # what is more likely the name of a file than a text: "Hello." is a text
+NAME = re.compile(r"\S*/\S*|\S*\.\w{1,5}")  # what is more likely the name of a file than a text: "Hello." is a text
+ENDING = re.compile(r".*(/.*|\.\w{1,5})", re.DOTALL)  # what is the name of a file if there is one
+AS_TEXT = "as a text it goes in by standard input (-)"
 
 
 class Line(NamedTuple):
@@ -30,18 +33,34 @@ def read_lines(file: str) -> Iterator[Line]:
 
 
 def read_texts(inputs: Iterable[str]) -> Iterator[Line]:
-    """Read what is given to `dlx predict`: files of a text a line, `-` for standard input, or texts as they are.
+    """Read what is given to `dlx predict`: texts as they are, and files of a text a line; `-` is standard input.
 
-    What looks like the name of a file, having no blank but a dot or a slash, must be one.
+    A `File` must be one, and so must what looks like its name: a word with a slash or an ending. Words are the name of a file
+    where there is such a one with a slash or an ending; any other name of a file is refused, since it might be a text.
+    Raises UsageError for all that cannot be read, before the first text is given.
     """
-    wanted = list(inputs)
-    missing = [given for given in wanted if FILE_LIKE.fullmatch(given) and given != "-" and not os.path.exists(given)]
-    if missing:
-        raise UsageError(
-            "\n".join(f"{given}: no file; a text that looks like the name of one has a blank in it too" for given in missing)
-        )
-    for given in wanted:
-        if given == "-" or os.path.isfile(given):
+    wanted = [(given, names_file(given)) for given in inputs]
+    if faults := [f"{given}: {fault}" for given, is_file in wanted if (fault := wrong(given, is_file))]:
+        raise UsageError("\n".join(faults))
+    for given, is_file in wanted:
+        if is_file:
             yield from read_lines(given)
         else:
             yield Line(given)
+
+
+def names_file(given: str) -> bool:
+    """Tell whether an input is meant as a file."""
+    if isinstance(given, File) or given == "-" or NAME.fullmatch(given):
+        return True
+    return bool(ENDING.fullmatch(given)) and os.path.isfile(given)
+
+
+def wrong(given: str, is_file: bool) -> str:
+    """Say why an input can be read neither as a file nor as a text; "" where it can."""
+    if not is_file:
+        return f"is the name of a file: its lines are read by --file {given}; {AS_TEXT}" if os.path.isfile(given) else ""
+    if given == "-" or (os.path.exists(given) and not os.path.isdir(given)):
+        return ""
+    found = "is a folder" if os.path.isdir(given) else "no such file"
+    return found if isinstance(given, File) else f"{found}; {AS_TEXT}"

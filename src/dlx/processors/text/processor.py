@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlx.core import Batch, Processor
+from dlx.core import Batch
 from dlx.processors.targets import ClassTarget
+from dlx.processors.text.base import Texts
 from dlx.processors.text.encoding import Encoder
-from dlx.processors.text.lines import Line, read_texts
+from dlx.processors.text.lines import Line
 from dlx.processors.text.tokenizer import Tokenizer, restored_tokenizer
 from dlx.registry import processors
 
 
 @processors("text")
-class TextProcessor(Processor):
+class TextProcessor(Texts):
     """Encodes texts as `input` int64 (B, L), padded with 0, and `length` int64 (B,); longer ones are cut, and counted."""
 
     name = "text"
@@ -22,10 +23,6 @@ class TextProcessor(Processor):
     def __init__(self, tokenizer: Tokenizer, max_length: int, class_names: Sequence[str]) -> None:
         self.encoder = Encoder(tokenizer, max_length)
         self.target = ClassTarget("label", class_names)
-
-    def read(self, inputs: Iterable[str]) -> Iterator[Line]:
-        """Read files of a text a line, `-` for standard input, or texts as they are."""
-        return read_texts(inputs)
 
     def encode(self, examples: list[Line]) -> Batch:
         """Encode texts; how many were cut is told once."""
@@ -41,10 +38,6 @@ class TextProcessor(Processor):
         if len(answers) != len(texts):
             return answers
         return [{"text": text} | answer for text, answer in zip(texts, answers, strict=True)]
-
-    def place(self, example: Line) -> str:
-        """Return the file and the line of a text."""
-        return "" if example.place == "text" else example.place
 
     def describe(self) -> list[str]:
         """Say what texts are cut into."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dlx.core import Batch, Processor
+from dlx.core import Batch
+from dlx.processors.text.base import Texts
 from dlx.processors.text.encoding import Encoder, marked
-from dlx.processors.text.lines import Line, read_texts
+from dlx.processors.text.lines import Line
 from dlx.processors.text.tokenizer import Tokenizer, restored_tokenizer
 from dlx.registry import processors
 
 
 @processors("text_to_text")
-class TextToTextProcessor(Processor):
+class TextToTextProcessor(Texts):
     """Encodes texts as `input` int64 (B, L), padded with 0, and `length` int64 (B,), and decodes codes of `output` (B, T).
 
     An answer is written between BEGIN and END, which `max_target_length` counts. Source and target share one tokenizer or
@@ -21,6 +22,7 @@ class TextToTextProcessor(Processor):
     """
 
     name = "text_to_text"
+    line = "output"
 
     def __init__(self, source: Tokenizer, target: Tokenizer, max_length: int, max_target_length: int) -> None:
         self.source, self.target = Encoder(source, max_length), target
@@ -30,10 +32,6 @@ class TextToTextProcessor(Processor):
     def shared(self) -> bool:
         """Tell whether a code is the same piece in source and target."""
         return self.source.tokenizer is self.target
-
-    def read(self, inputs: Iterable[str]) -> Iterator[Line]:
-        """Read files of a text a line, `-` for standard input, or texts as they are."""
-        return read_texts(inputs)
 
     def encode(self, examples: list[Line]) -> Batch:
         """Encode texts; how many were cut is told once."""
@@ -51,6 +49,10 @@ class TextToTextProcessor(Processor):
         """Return the pieces of source texts, by code."""
         return list(self.source.tokenizer.pieces)
 
+    def blank(self, example: Line) -> dict[str, Any] | None:
+        """Answer a blank line by a blank line."""
+        return None if example.text.strip() else {"text": example.text, "output": ""}
+
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Answer {"output": text}, with the text that was given where it is known."""
         outputs = [self.detokenize(codes) for codes in prediction["output"].tolist()]
@@ -58,10 +60,6 @@ class TextToTextProcessor(Processor):
         if len(texts) != len(outputs):
             return [{"output": output} for output in outputs]
         return [{"text": text, "output": output} for text, output in zip(texts, outputs, strict=True)]
-
-    def place(self, example: Line) -> str:
-        """Return the file and the line of a text."""
-        return "" if example.place == "text" else example.place
 
     def describe(self) -> list[str]:
         """Say what texts are cut into."""
