@@ -73,12 +73,12 @@ def answers_in_words():
     return TextToTextProcessor(shared, shared, 6, 8)
 
 
-def writing():
+def writing(name="transformer", **choices):
     from dlx.testing.common import build
 
     torch.manual_seed(0)
-    choices = {"size": 8, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "feedforward": 16, "dropout": 0.0}
-    return build(registry.models, "transformer", choices, TEXT)
+    small = {"size": 8, "heads": 2, "feedforward": 16, "dropout": 0.0}
+    return build(registry.models, name, small | (choices or {"encoder_layers": 1, "decoder_layers": 1}), TEXT)
 
 
 def written():
@@ -93,7 +93,21 @@ def written():
     return words | {"index": torch.arange(12), "text": texts, "reference": [[text, "good"] for text in texts]}
 
 
+def lines():
+    """Make a batch of twelve texts that end, the longest of nine pieces."""
+    length = 3 + torch.arange(12) % 7
+    codes = torch.randint(4, 11, (12, 9)).masked_fill(torch.arange(9) >= length[:, None], 0)
+    codes[:, 0] = 2
+    return {"input": codes.scatter(1, length[:, None] - 1, 3), "length": length, "index": torch.arange(12)}
+
+
 TASKS = {
+    "language_modeling": (
+        {"max_output_length": 7},
+        {**TEXT, "processor": answers_in_words()},
+        lambda: writing("transformer_decoder", num_layers=1),
+        lines,
+    ),
     **{
         name: ({"max_output_length": 7}, {**TEXT, "processor": answers_in_words()}, writing, written)
         for name in ("translation", "summarization")
