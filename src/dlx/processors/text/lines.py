@@ -11,6 +11,7 @@ from dlx.errors import UsageError
 from dlx.processors.csv.text import blocks
 
 FILE_LIKE = re.compile(r"\S*/\S*|\S*\.\w{1,5}")  # what is more likely the name of a file than a text: "Hello." is a text
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Line(NamedTuple):
@@ -20,13 +21,21 @@ class Line(NamedTuple):
     place: str = "text"
 
 
-def read_lines(file: str) -> Iterator[Line]:
-    """Read the lines of a UTF-8 file, plain or gzipped, or of standard input for `-`; raises UsageError with the line."""
+def is_text(text: str) -> bool:
+    """Tell whether all of a text are characters; half of a pair of surrogates, from JSON or a shell, is none."""
+    return not SURROGATE.search(text)
+
+
+def read_lines(file: str, strip: bool = True) -> Iterator[Line]:
+    """Read the lines of a UTF-8 file, plain or gzipped, or of standard input for `-`; raises UsageError with the line.
+
+    Blanks and tabs round a line are left out unless `strip` is False.
+    """
     name = "standard input" if file == "-" else file
     for block in blocks(file, wait=False):
         lines = block.content.decode().removesuffix("\n").split("\n")  # splitlines would also part at rarer marks of Unicode
         for number, line in enumerate(lines, block.line + 1):
-            yield Line(line.strip(), f"{name}:{number}")
+            yield Line(line.strip() if strip else line.removesuffix("\r"), f"{name}:{number}")
 
 
 def read_texts(inputs: Iterable[str]) -> Iterator[Line]:
@@ -40,6 +49,8 @@ def read_texts(inputs: Iterable[str]) -> Iterator[Line]:
         raise UsageError(
             "\n".join(f"{given}: no file; a text that looks like the name of one has a blank in it too" for given in missing)
         )
+    if strange := [given for given in wanted if not is_text(given)]:
+        raise UsageError(f"{strange[0]!r}: is no UTF-8 text")
     for given in wanted:
         if given == "-" or os.path.isfile(given):
             yield from read_lines(given)
