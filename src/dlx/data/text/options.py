@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from dlx.data.splits import Fraction, SplitSeed
 from dlx.processors.text.tokenizer import Kind
-from dlx.registry.types import OptionGroup
+from dlx.registry.types import DataPath, OptionGroup
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,20 @@ class PairOptions(OptionGroup):
     least_count: PositiveInt = 1
     max_length: PositiveInt = 256
     max_target_length: Annotated[int, Field(ge=3)] = 128
+
+
+@dataclass(frozen=True)
+class PairFiles(OptionGroup):
+    """The file that training pairs are in, and those of the other splits, where they have their own."""
+
+    train: DataPath
+    val_file: DataPath | None = None
+    test_file: DataPath | None = None
+
+    def by_split(self) -> dict[str, str]:
+        """Return the files that are given, by their splits."""
+        files = {"train": self.train, "val": self.val_file, "test": self.test_file}
+        return {split: file for split, file in files.items() if file}
 
 
 @dataclass(frozen=True)

@@ -34,18 +34,18 @@ def pair_source(
     checkpoint: Checkpoint,
     given: Mapping[str, Pairs],
     options: PairOptions,
-    shares: SplitShares,
+    shares: SplitShares | None,
     batching: TextBatching,
 ) -> TextSource:
-    """Make the data set from the splits that the data give; those not given are drawn from the training split.
+    """Make the data set from the splits that the data give; those not given are drawn from the training split by shares.
 
     Training takes every pair. Evaluation takes each source text once, against all its targets.
     """
     parts, drawn = divide(given, shares, lambda pair: pair.source, "source text")
     tell_shared({split: [pair.source for pair in part] for split, part in parts.items()}, "source text")
     tell_shared({split: [pair.target for pair in part] for split, part in parts.items()}, "target", str, logging.INFO)
-    processor = fitted(checkpoint.processor) or fit(parts["train"], options)
     wanted = chosen(parts, checkpoint)
+    processor = fitted(checkpoint.processor) or fit(parts["train"], options)
     data = {split: encoded(part, processor, split) for split, part in wanted.items()}
     facts = {
         "input_shape": [processor.source.max_length], "vocab_size": processor.source.tokenizer.size,

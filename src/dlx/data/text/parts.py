@@ -25,12 +25,14 @@ def folded(text: str) -> str:
 
 
 def divide(
-    given: Mapping[str, Sequence[T]], shares: SplitShares, text: Callable[[T], str], unit: str
+    given: Mapping[str, Sequence[T]], shares: SplitShares | None, text: Callable[[T], str], unit: str
 ) -> tuple[dict[str, Sequence[T]], list[str]]:
     """Draw the splits that are not given from the training split; what has the same text, whatever its case, stays together.
 
-    Returns the splits and the names of those drawn.
+    Returns the splits and the names of those drawn: none where there are no shares.
     """
+    if shares is None:
+        return dict(given), []
     fractions = {split: share for split, share in (("val", shares.val), ("test", shares.test)) if share is not None}
     for split in fractions:
         if split in given:
