@@ -170,6 +170,10 @@ def dates(folder, patch):
     return {"tokenizer": "characters", "batch_size": 512}
 
 
+def made_texts(folder, patch):
+    return {"tokenizer": "words", "batch_size": 512}
+
+
 SOURCES = {
     "text_jsonl": text_jsonl,
     "text_folder": text_folder,
@@ -178,6 +182,7 @@ SOURCES = {
     "parallel_lines": parallel_lines,
     "text_lines": text_lines,
     "dates": dates,
+    **dict.fromkeys(("opinions", "memos", "agreement"), made_texts),
     **dict.fromkeys(("iris", "wine", "breast_cancer", "diabetes", "digits", "truth_table"), built_in),
     **dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), read_from_idx),
     "csv": table,
