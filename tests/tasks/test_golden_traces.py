@@ -49,6 +49,16 @@ metrics: []
 steps: 20
 trainer: {log_every: 1}
 """,
+    "language_modeling": """
+task: language_modeling
+data: {name: agreement, max_length: 24, batch_size: 32}
+model: {name: transformer_decoder, size: 16, heads: 2, num_layers: 1, feedforward: 32}
+optimizer: {name: adam, lr: 0.01}
+schedule: {name: inverse_square_root, warmup: 5}
+metrics: []
+steps: 20
+trainer: {log_every: 1}
+""",
     "gan": """
 task: {name: gan, r1: 0.5, r1_every: 4}
 data: {name: digits, form: image, batch_size: 16}
