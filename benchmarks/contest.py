@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -42,6 +44,23 @@ def child(script: str, *arguments: Any, settings: Mapping[str, str] | None = Non
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+class Clock:
+    """Steps a second between two moments; and, a step, processor seconds and pages of memory asked of the system."""
+
+    def read(self) -> tuple[float, float, int]:
+        """Read the clocks."""
+        return time.perf_counter(), time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+    def start(self) -> None:
+        """Begin the timed steps."""
+        self.begun = self.read()
+
+    def stop(self, steps: int) -> dict[str, float]:
+        """End them."""
+        seconds, work, pages = (now - then for now, then in zip(self.read(), self.begun, strict=True))
+        return {"rate": steps / seconds, "work": work / steps, "pages": pages / steps}
 
 
 def in_turn(

@@ -1,13 +1,13 @@
-"""What the contestants of gan_speed.py share: sizes, images, the order of batches, and the clock."""
+"""What the contestants of gan_speed.py share: sizes, images, the order of batches, and how steps are timed."""
 
 from __future__ import annotations
 
 import gzip
-import resource
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from contest import Clock
 
 BATCH, LATENT, WIDTH = 64, 100, 64
 RATE, BETAS = 2e-4, (0.5, 0.999)
@@ -33,23 +33,6 @@ def read_images(folder: Path) -> Any:
     file = next(folder.glob("train-images-idx3-ubyte*"))
     content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     return np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28).astype(np.float32) / 127.5 - 1
-
-
-class Clock:
-    """Steps a second between two moments; and, a step, processor seconds and pages of memory asked of the system."""
-
-    def read(self) -> tuple[float, float, int]:
-        """Read the clocks."""
-        return time.perf_counter(), time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-
-    def start(self) -> None:
-        """Begin the timed steps."""
-        self.begun = self.read()
-
-    def stop(self, steps: int) -> dict[str, float]:
-        """End them."""
-        seconds, work, pages = (now - then for now, then in zip(self.read(), self.begun, strict=True))
-        return {"rate": steps / seconds, "work": work / steps, "pages": pages / steps}
 
 
 def timed(step: Callable[[], Any], steps: int) -> dict[str, float]:

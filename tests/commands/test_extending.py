@@ -33,7 +33,12 @@ def test_a_stretched_schedule_that_raises_the_rate_is_told(schedule):
     assert "step 12: the schedule is stretched to 24 steps: the learning rate goes up again, from " in after.lines.messages[0]
 
 
-@pytest.mark.parametrize("schedule", ["constant", "{name: step, every: 1}", "{name: exponential, gamma: 0.5}", "plateau"])
+INVERSE = "{name: inverse_square_root, warmup: 3}"
+
+
+@pytest.mark.parametrize(
+    "schedule", ["constant", "{name: step, every: 1}", "{name: exponential, gamma: 0.5}", "plateau", INVERSE]
+)
 def test_a_schedule_that_does_not_depend_on_the_length_says_nothing(schedule):
     _, after = extended(["epochs=2"], ["epochs=4"], f"+schedule={schedule}")
     assert not after.lines.messages

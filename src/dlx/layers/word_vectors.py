@@ -53,7 +53,7 @@ def word_vectors(
     """
     if len(input_shape) != 1:
         raise LayerShapeError("codes (steps,)")
-    embedding = Embedding(vocab_size, size, padding_idx=0)
+    embedding = Embedding(vocab_size, size, padding_index=0)
     load(embedding, file, processor, frozen)
     return embedding
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -63,7 +64,27 @@ class ExistingPath(AnyPath):
 
     def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
         full, faults = super().check(value, path)
-        return full, faults or ([] if os.path.exists(full) else [Fault(path, f"no file or folder {full}", True)])
+        return full, faults or ([] if self.exists(full) else [Fault(path, f"no {self.describe()} {full}", True)])
+
+    def exists(self, full: str) -> bool:
+        """Tell whether there is what a full path names."""
+        return os.path.exists(full)
+
+
+class ExistingFiles(ExistingPath):
+    """Marks a choice that names a file, or several by a pattern such as `part-*.txt`; there must be one at least."""
+
+    def exists(self, full: str) -> bool:
+        return bool(matching(full))
+
+    def describe(self) -> str:
+        """Say what is wanted."""
+        return "file or pattern of files"
+
+
+def matching(pattern: str) -> list[str]:
+    """List the files that a name or a pattern means, in the order of their names."""
+    return [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
 
 
 class Network(Request):
@@ -81,4 +102,5 @@ class Network(Request):
 
 SomePath = Annotated[str, AnyPath()]
 DataPath = Annotated[str, ExistingPath()]
+DataFiles = Annotated[str, ExistingFiles()]
 Download = Annotated[bool, Network()]

@@ -100,6 +100,25 @@ class Cosine(Schedule):
         return self.minimum + (1 - self.minimum) * fall
 
 
+@schedules("inverse_square_root")
+class InverseSquareRoot(Schedule):
+    """Falls with the root of the steps behind a warm-up (Vaswani et al. 2017, section 5.3).
+
+    With a warm-up of w - 1 steps the factor of the n-th step is min(n / w, sqrt(w / n)): theirs, with the rate as its peak,
+    which step w has. How long the run is does not matter.
+    """
+
+    def __init__(self, warmup_steps: int) -> None:
+        if not warmup_steps:
+            raise ComponentError(
+                "wants a warm-up of a step at least, since its length decides how fast the rate falls", ("warmup",)
+            )
+        self.peak = warmup_steps + 1
+
+    def factor(self, step: int) -> float:
+        return math.sqrt(self.peak / (self.peak + step))
+
+
 @schedules("one_cycle")
 class OneCycle(Schedule):
     """Rises along a cosine to the learning rate and falls to almost nothing (Smith and Topin 2018)."""

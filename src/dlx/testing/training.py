@@ -42,11 +42,11 @@ def check_optimizer(name: str, choices: Mapping[str, Any] | None = None) -> None
 
 
 def check_schedule(name: str, choices: Mapping[str, Any] | None = None, steps: int = 100) -> None:
-    """Check a registered schedule over a run in steps, with ten steps an epoch and an evaluation after each.
+    """Check a registered schedule over the steps behind a warm-up, with ten steps an epoch and an evaluation after each.
 
     Factors are finite and never negative, follow from the step and the state alone, and the state is JSON.
     """
-    facts = {"total_steps": steps, "steps_per_epoch": 10, "warmup_steps": 0}
+    facts = {"total_steps": steps, "steps_per_epoch": 10, "warmup_steps": 10}
     schedule: Schedule = build(registry.schedules, name, choices, facts)
     resumed: Schedule | None = None
     for number in range(steps):

@@ -104,7 +104,7 @@ def test_json_lines_and_parallel_files_say_what_is_wrong(tmp_path):
     with pytest.raises(UsageError, match=r"a\.jsonl:1: unknown key; did you mean 'source'"):
         made("pairs_jsonl", {"train": str(file), "source_key": "sorce"})
     file.write_text('{"source": "x", "target": "y"}\n')
-    with pytest.raises(ComponentError, match="which pairs are for val"):
+    with pytest.raises(ComponentError, match="which source texts are for val"):
         made("pairs_jsonl", {"train": str(file), "val_file": str(file), "val": 0.1})
     (tmp_path / "one").write_text("a\nb\n")
     (tmp_path / "other").write_text("a\n")

@@ -30,7 +30,12 @@ SMALL = {"size": 8, "encoder_layers": 1, "decoder_layers": 2}
 WRITERS = {
     "transformer": ({**SMALL, "heads": 2, "feedforward": 16, "copy": True}, PAIRS, (5, 11)),
     "recurrent_seq2seq": (SMALL, PAIRS, (5, 11)),
-    "pointer_generator": ({**SMALL, "cell": "gru"}, PAIRS, (5, 11)),
+    "pointer_generator": ({**SMALL, "cell": "gru", "coverage": 0.5}, PAIRS, (5, 11)),
+}
+TEXT_ONLY = {"vocab_size": 11, "input_shape": [9]}
+CONTINUERS = {
+    "transformer_decoder": ({"size": 8, "heads": 2, "feedforward": 16, "num_layers": 2}, TEXT_ONLY, (9, 11)),
+    "recurrent_decoder": ({"size": 8}, TEXT_ONLY, (9, 11)),
 }
 GENERATORS = {
     "gan": (
@@ -42,7 +47,7 @@ GENERATORS = {
     ),
     **{name: ({}, IMAGE) for name in ("dcgan", "sngan", "mlp_gan", "conv_vae", "unet")},
 }
-CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **CONTINUERS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
 
 
 def text_batch():

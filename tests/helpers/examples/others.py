@@ -73,12 +73,12 @@ def answers_in_words():
     return TextToTextProcessor(shared, shared, 6, 8)
 
 
-def writing():
+def writing(name="transformer", **choices):
     from dlx.testing.common import build
 
     torch.manual_seed(0)
-    choices = {"size": 8, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "feedforward": 16, "dropout": 0.0}
-    return build(registry.models, "transformer", choices, TEXT)
+    small = {"size": 8, "heads": 2, "feedforward": 16, "dropout": 0.0}
+    return build(registry.models, name, small | (choices or {"encoder_layers": 1, "decoder_layers": 1}), TEXT)
 
 
 def written():
@@ -93,7 +93,21 @@ def written():
     return words | {"index": torch.arange(12), "text": texts, "reference": [[text, "good"] for text in texts]}
 
 
+def lines():
+    """Make a batch of twelve texts that end, the longest of nine pieces."""
+    length = 3 + torch.arange(12) % 7
+    codes = torch.randint(4, 11, (12, 9)).masked_fill(torch.arange(9) >= length[:, None], 0)
+    codes[:, 0] = 2
+    return {"input": codes.scatter(1, length[:, None] - 1, 3), "length": length, "index": torch.arange(12)}
+
+
 TASKS = {
+    "language_modeling": (
+        {"max_output_length": 7},
+        {**TEXT, "processor": answers_in_words()},
+        lambda: writing("transformer_decoder", num_layers=1),
+        lines,
+    ),
     **{
         name: ({"max_output_length": 7}, {**TEXT, "processor": answers_in_words()}, writing, written)
         for name in ("translation", "summarization")
@@ -157,7 +171,20 @@ def text_pairs(folder):
     return answers_in_words(), examples, {"output": torch.tensor([[5, 6, 3, -1], [7, 3, -1, -1]])}
 
 
-PROCESSORS = {"table": table, "image": pictures, "text": texts, "text_to_text": text_pairs}
+def beginnings(folder):
+    """Make the processor of beginnings of texts."""
+    from dlx.processors.text.continued_text import ContinuedTextProcessor
+    from dlx.processors.text.lines import Line
+    from dlx.processors.text.tokenizer import fit_tokenizer
+
+    examples = [Line(text) for text in (*KNOWN, "", "something nobody knows, and more of it than is read")]
+    processor = ContinuedTextProcessor(fit_tokenizer("words", True, KNOWN, 100, 1), 6)
+    return processor, examples, {"continued": torch.tensor([[2, 5, 6, 3, -1], [2, 7, 3, -1, -1]])}
+
+
+PROCESSORS = {
+    "table": table, "image": pictures, "text": texts, "text_to_text": text_pairs, "continued_text": beginnings
+}  # fmt: skip
 AUGMENTATIONS = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
     {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},
@@ -166,6 +193,6 @@ AUGMENTATIONS = [
 MIXING = {"mixup", "cutmix"}  # of equal images they make the same one
 OPTIMIZERS = {name: {} for name in ("adadelta", "adagrad", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop")}
 OPTIMIZERS |= {"sgd": {"lr": 0.01}}
-SCHEDULES = {name: {} for name in ("constant", "cosine", "linear", "one_cycle", "plateau")}
+SCHEDULES = {name: {} for name in ("constant", "cosine", "inverse_square_root", "linear", "one_cycle", "plateau")}
 SCHEDULES |= {"exponential": {"gamma": 0.9}, "step": {"every": 2}}
 LOGGERS = {name: {} for name in ("console", "jsonl", "tensorboard")}

@@ -161,6 +161,11 @@ def parallel_lines(folder, patch):
     return {**given, "tokenizer": "words", "batch_size": 7, "shared_vocabulary": False}
 
 
+def text_lines(folder, patch):
+    (folder / "lines.txt").write_text("\n".join(sentences()))
+    return {"train": str(folder / "lines.txt"), "tokenizer": "characters", "tokens_per_batch": 200, "val": 0.2}
+
+
 def dates(folder, patch):
     return {"tokenizer": "characters", "batch_size": 512}
 
@@ -171,6 +176,7 @@ SOURCES = {
     "pairs_csv": pairs_csv,
     "pairs_jsonl": pairs_jsonl,
     "parallel_lines": parallel_lines,
+    "text_lines": text_lines,
     "dates": dates,
     **dict.fromkeys(("iris", "wine", "breast_cancer", "diabetes", "digits", "truth_table"), built_in),
     **dict.fromkeys(("mnist", "fashion_mnist", "kmnist"), read_from_idx),

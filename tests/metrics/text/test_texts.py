@@ -35,6 +35,9 @@ def test_bleu_and_chrf_are_sacrebleus():
     assert bleu.compute()["bleu_first"] == pytest.approx(sacrebleu.corpus_bleu(outputs, streams[:1]).score, abs=1e-9)
     assert chrf.compute()["chrf"] == pytest.approx(sacrebleu.corpus_chrf(outputs, streams, word_order=2).score, abs=1e-9)
     assert bleu.signature().startswith("bleu: nrefs:var|case:mixed|eff:no|tok:13a|")
+    several = [one for one in references if len(one) > 1]
+    second = sacrebleu.corpus_bleu([one[1] for one in several], [[one[0] for one in several]]).score
+    assert bleu.signature().endswith(f"the second right answer of {len(several)} scores {second:.1f} against the first")
 
 
 def test_rouge_is_that_of_rouge_score():

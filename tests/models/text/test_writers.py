@@ -11,6 +11,7 @@ from dlx.testing.common import build
 
 CELLS = [("recurrent_seq2seq", {"cell": cell}) for cell in ("simple_rnn", "lstm", "gru")]
 MODELS = [*((name, {}) for name in WRITERS), *CELLS, ("recurrent_seq2seq", {"copy": True})]
+MODELS += [("pointer_generator", {"coverage": 0.0}), ("pointer_generator", {"cell": "lstm"})]
 
 
 def made(name, facts=PAIRS, **choices):

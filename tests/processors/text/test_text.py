@@ -54,6 +54,8 @@ def test_files_texts_and_standard_input_are_read(tmp_path, monkeypatch):
     assert found[2].place.endswith("some.txt:3")
     with pytest.raises(UsageError, match=r"missing\.txt: no such file; as a text"):
         list(read_texts(["missing.txt"]))
+    with pytest.raises(UsageError, match=r"caf\\udce9: is no UTF-8 text"):
+        list(read_texts(["good", "caf\udce9"]))  # as a shell's bytes that are no UTF-8 arrive
 
 
 SIZES = {"bpe": 320, "unigram": 300}

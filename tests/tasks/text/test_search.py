@@ -45,7 +45,7 @@ def answers():
 def written(chain, rows, **choices):
     how = Decoding(**choices)
     draws = torch.rand(len(rows), MOST, generator=torch.Generator().manual_seed(0))
-    return search(chain, torch.tensor(rows), len(rows), MOST, how, draws, "cpu")
+    return search(chain, torch.tensor(rows), torch.full((len(rows),), BEGIN), MOST, how, draws)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -9,7 +9,7 @@ import torch
 from dlx.core import Source
 from dlx.data.options import Checkpoint
 from dlx.data.order import generator
-from dlx.data.text.options import PairOptions, PairSplits, TextBatching
+from dlx.data.text.options import PairOptions, SplitShares, TextBatching
 from dlx.data.text.pairs import Pair, pair_source
 from dlx.registry import sources
 
@@ -27,15 +27,15 @@ FORMS = (
 
 
 @sources("dates")
-def dates(seed: int, checkpoint: Checkpoint, *, options: PairOptions, splits: PairSplits, batching: TextBatching) -> Source:
+def dates(seed: int, checkpoint: Checkpoint, *, options: PairOptions, shares: SplitShares, batching: TextBatching) -> Source:
     """Dates as they are said in English and as ISO 8601 writes them: "the third of May 1998" is "1998-05-03".
 
     6,000 different days of 1900 to 2099, drawn by `split_seed`, in four forms by turns. Nothing is read or downloaded.
     """
     days = (LAST - FIRST).days + 1
-    order = torch.randperm(days, generator=generator(splits.split_seed, 1))[:SIZE].tolist()
+    order = torch.randperm(days, generator=generator(shares.split_seed, 1))[:SIZE].tolist()
     made = [Pair(said(FIRST + datetime.timedelta(day), FORMS[n % len(FORMS)]), written(day)) for n, day in enumerate(order)]
-    return pair_source(seed, checkpoint, {"train": made}, options, splits, batching)
+    return pair_source(seed, checkpoint, {"train": made}, options, shares, batching)
 
 
 def written(day: int) -> str:

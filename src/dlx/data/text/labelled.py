@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +14,12 @@ from dlx.data.options import Checkpoint
 from dlx.data.splits import draw
 from dlx.data.text.encoded import EncodedTexts
 from dlx.data.text.options import TextBatching, TextOptions, TextSplits
+from dlx.data.text.parts import FRACTION, chosen, digest, tell_cut, tell_shared
 from dlx.data.text.source import TextSource
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.labels import distinct
 from dlx.processors.text.processor import TextProcessor
 from dlx.processors.text.tokenizer import fit_tokenizer
-
-FRACTION = 0.1  # of the texts, where neither a column nor a fraction gives a split
-MOST_NAMED = 5
-
-log = logging.getLogger("dlx")
 
 
 @dataclass(frozen=True)
@@ -40,27 +34,17 @@ class Labelled:
         """Return some of them."""
         return Labelled([self.texts[row] for row in rows], [self.labels[row] for row in rows])
 
-    def digest(self) -> str:
-        """Return what tells these texts and labels, in this order, from any others."""
-        found = hashlib.blake2b(digest_size=16)
-        for text, label in zip(self.texts, self.labels, strict=True):
-            found.update(f"{len(text)},{len(label)}:{text}{label}".encode("utf-8", "surrogatepass"))
-        return found.hexdigest()
-
 
 def labelled_source(
     seed: int, kept: Checkpoint, whole: Labelled, options: TextOptions, splits: TextSplits, batching: TextBatching
 ) -> TextSource:
     """Make the data set: a text stands in one split only, and the processor is fitted on the training split."""
     rows = divide(whole, splits)
-    tell_shared(whole, rows)
+    tell_shared({split: [whole.texts[row] for row in found] for split, found in rows.items()}, "text", str)
     parts = {split: whole.taken(found) for split, found in rows.items() if len(found)}
+    wanted = chosen(parts, kept)
     processor = fitted(kept.processor) or fit(parts["train"], options)
-    wanted = kept.wanted_splits if kept.processor else None
-    chosen = {split: part for split, part in parts.items() if wanted is None or split in wanted}
-    if not chosen:
-        raise UsageError(f"the data has no split '{' or '.join(sorted(wanted or ()))}'; it has {', '.join(parts)}")
-    data = {split: encoded(part, processor, split) for split, part in chosen.items()}
+    data = {split: encoded(part, processor, split) for split, part in wanted.items()}
     names = processor.target.names
     facts = {
         "input_shape": [processor.encoder.max_length], "vocab_size": processor.encoder.tokenizer.size, "num_classes": len(names),
@@ -69,7 +53,7 @@ def labelled_source(
     if "train" in data:
         facts["class_counts"] = torch.bincount(data["train"].classes, minlength=len(names)).tolist()
     source = TextSource(seed, data, facts, processor, batching)
-    source.digests = {split: part.digest() for split, part in chosen.items()}
+    source.digests = {split: digest(zip(part.texts, part.labels, strict=True)) for split, part in wanted.items()}
     source.drawn = frozenset(rows) - {"train"} if whole.splits is None else frozenset()
     return source
 
@@ -96,10 +80,7 @@ def encoded(part: Labelled, processor: TextProcessor, split: str) -> EncodedText
     if strange := [label for label in dict.fromkeys(part.labels) if label not in numbers]:
         raise UsageError(f"the {split} split has a class that the training split has not: {strange[0]!r}")
     codes, cut = processor.encoder.codes(part.texts)
-    if cut:
-        log.warning(
-            "%s: %s of %s texts are cut to %s pieces (max_length)", split, cut, len(codes), processor.encoder.max_length
-        )
+    tell_cut(split, cut, len(codes), "texts are cut to %s pieces (max_length)", processor.encoder.max_length)
     return EncodedTexts(codes, torch.tensor([numbers[label] for label in part.labels]))
 
 
@@ -141,12 +122,3 @@ def folded(labels: Sequence[str], splits: TextSplits) -> Mapping[str, Sequence[i
     val = FRACTION if splits.val is None else splits.val
     inner = draw(len(rest), val, 0.0, splits.split_seed, [labels[row] for row in rest], "text")
     return {"test": test.tolist(), **{split: rest[rows].tolist() for split, rows in inner.items()}}
-
-
-def tell_shared(whole: Labelled, rows: Mapping[str, Sequence[int]]) -> None:
-    """Warn of texts that stand in the training split and in another one."""
-    train = {whole.texts[row] for row in rows.get("train", ())}
-    for split in ("val", "test"):
-        shared = [whole.texts[row] for row in rows.get(split, ()) if whole.texts[row] in train]
-        if shared:
-            log.warning("%s: %s texts stand in the training split too, such as %r", split, len(shared), shared[0][:60])

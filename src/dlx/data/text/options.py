@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from dlx.data.splits import Fraction, SplitSeed
 from dlx.processors.text.tokenizer import Kind
-from dlx.registry.types import OptionGroup
+from dlx.registry.types import DataPath, OptionGroup
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,33 @@ class PairOptions(OptionGroup):
 
 
 @dataclass(frozen=True)
-class PairSplits(OptionGroup):
-    """The shares of the different source texts that validation and test have, where the data do not say so themselves."""
+class PairFiles(OptionGroup):
+    """The file that training pairs are in, and those of the other splits, where they have their own."""
+
+    train: DataPath
+    val_file: DataPath | None = None
+    test_file: DataPath | None = None
+
+    def by_split(self) -> dict[str, str]:
+        """Return the files that are given, by their splits."""
+        files = {"train": self.train, "val": self.val_file, "test": self.test_file}
+        return {split: file for split, file in files.items() if file}
+
+
+@dataclass(frozen=True)
+class LineOptions(OptionGroup):
+    """How texts to go on with become codes; `max_length` counts the marks of begin and end."""
+
+    tokenizer: Kind = "words"
+    lowercase: bool = False
+    vocabulary_size: PositiveInt = 20_000
+    least_count: PositiveInt = 1
+    max_length: Annotated[int, Field(ge=3)] = 256
+
+
+@dataclass(frozen=True)
+class SplitShares(OptionGroup):
+    """The shares of the different texts that validation and test have, where the data do not say so themselves."""
 
     val: Fraction | None = None
     test: Fraction | None = None

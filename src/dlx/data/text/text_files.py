@@ -8,9 +8,9 @@ from pydantic import Field
 
 from dlx.core import Source
 from dlx.data.options import Checkpoint
-from dlx.data.text.labelled import MOST_NAMED, Labelled, labelled_source
+from dlx.data.text.labelled import Labelled, labelled_source
 from dlx.data.text.options import TextBatching, TextOptions, TextSplits
-from dlx.errors import UsageError
+from dlx.data.text.parts import refuse
 from dlx.processors.text.lines import read_lines
 from dlx.registry import sources
 from dlx.registry.types import DataPath
@@ -41,12 +41,5 @@ def text_files(
                 labels.append(label)
             else:
                 empty.append(line.place)
-    tell_empty(empty)
+    refuse(empty, "no text")
     return labelled_source(seed, checkpoint, Labelled(texts, labels), options, splits, batching)
-
-
-def tell_empty(places: list[str]) -> None:
-    """Raise UsageError where lines are empty, with their numbers."""
-    if places:
-        more = f" and {len(places) - MOST_NAMED:,} more" if len(places) > MOST_NAMED else ""
-        raise UsageError(f"no text: {', '.join(places[:MOST_NAMED])}{more}; leave such lines out")

@@ -9,7 +9,7 @@ from dlx.data.options import Checkpoint
 from dlx.data.splits import split_named
 from dlx.data.text.labelled import Labelled, labelled_source
 from dlx.data.text.options import TextBatching, TextOptions, TextSplits
-from dlx.data.text.text_files import tell_empty
+from dlx.data.text.parts import refuse
 from dlx.errors import UsageError
 from dlx.processors.text.lines import read_lines
 from dlx.registry import sources
@@ -45,7 +45,7 @@ def text_folder(
                 texts.append(text)
                 labels.append(kind.name)
                 own.append(split)
-    tell_empty(empty)
+    refuse(empty, "no text")
     if not texts:
         raise UsageError(f"{path}: there is no class/file.txt in it")
     return labelled_source(seed, checkpoint, Labelled(texts, labels, own if parts else None), options, splits, batching)

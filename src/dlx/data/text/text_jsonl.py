@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dlx.core import Source
 from dlx.data.options import Checkpoint
-from dlx.data.splits import split_named
 from dlx.data.text.labelled import Labelled, labelled_source
 from dlx.data.text.options import TextBatching, TextOptions, TextSplits
-from dlx.data.text.records import json_records
-from dlx.data.text.text_files import tell_empty
-from dlx.errors import UsageError
+from dlx.data.text.parts import refuse
+from dlx.data.text.records import json_records, split_of
 from dlx.registry import sources
 from dlx.registry.types import DataPath
 
@@ -39,9 +37,6 @@ def text_jsonl(
             continue
         texts.append(text)
         labels.append(label)
-        for word in split:
-            if (named := split_named(word)) is None:
-                raise UsageError(f"{place}: {word!r} is no split: train, val or test")
-            own.append(named)
-    tell_empty(empty)
+        own += [split_of(word, place) for word in split]
+    refuse(empty, "no text")
     return labelled_source(seed, checkpoint, Labelled(texts, labels, own if split_key else None), options, splits, batching)

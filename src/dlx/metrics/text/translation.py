@@ -40,15 +40,22 @@ class Corpus(Metric):
             found[f"{self.name}_first"] = self.score([references[:1] for references in self.references])
         return {self.name: self.score(self.references), **found}
 
-    def score(self, references: list[list[str]]) -> float:
-        """Score all answers against some of the references."""
+    def score(self, references: list[list[str]], outputs: list[str] | None = None) -> float:
+        """Score answers, the model's unless others are given, against some of the references."""
         # sacrebleu wants as many streams as the most references of a sentence; None fills them up.
         streams = [list(stream) for stream in itertools.zip_longest(*references)]
-        return self.scorer.corpus_score(self.outputs, streams).score
+        return self.scorer.corpus_score(outputs or self.outputs, streams).score
 
     def signature(self) -> str:
-        """Return how the number was computed, in sacrebleu's words."""
-        return f"{self.name}: {self.scorer.get_signature()}" if self.outputs else ""
+        """Return how the number was computed, in sacrebleu's words, and what a second right answer would score."""
+        if not self.outputs:
+            return ""
+        own = f"{self.name}: {self.scorer.get_signature()}"  # of the last score, which is that of the answers
+        several = [references for references in self.references if len(references) > 1]
+        if not several:
+            return own
+        second = self.score([one[:1] for one in several], [one[1] for one in several])
+        return f"{own}\n{self.name}: the second right answer of {len(several):,} scores {second:.1f} against the first"
 
 
 @metrics("bleu")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers import word_vectors
+from dlx.layers.dense import DEVIATION, Embedding
 from dlx.layers.normalization import Rate
 from dlx.registry.types import OptionGroup
 
@@ -26,9 +27,12 @@ def inside(input: Tensor, length: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class Embedded(OptionGroup):
-    """How codes become vectors: their size, a file of word vectors to begin at, and whether those are `frozen_vectors`."""
+    """How codes become vectors: their size, the standard deviation that they are drawn with, a file of word vectors to begin
+    at instead, and whether those are `frozen_vectors`.
+    """
 
     embedding_size: PositiveInt = 128
+    embedding_deviation: PositiveFloat = DEVIATION
     embedding_dropout: Rate = 0.0
     word_vectors: str | None = None
     frozen_vectors: bool = False
@@ -36,7 +40,7 @@ class Embedded(OptionGroup):
 
 def embedding(vocab_size: int, options: Embedded, processor: word_vectors.HasVocabulary | None) -> nn.Embedding:
     """Make embeddings whose vector of padding is and stays zero; raises ComponentError where a file of vectors does not fit."""
-    made = nn.Embedding(vocab_size, options.embedding_size, padding_idx=PADDING)
+    made = Embedding(vocab_size, options.embedding_size, PADDING, options.embedding_deviation)
     if options.word_vectors is None:
         if options.frozen_vectors:
             raise ComponentError("wants word_vectors: those that are drawn have to be trained", ("frozen_vectors",))

@@ -37,12 +37,15 @@ class Output(nn.Module):
         self.look = nn.Linear(size, memory_size) if memory_size else None
         self.choose = nn.Linear(size + memory_size, 1) if memory_size else None
 
-    def forward(self, steps: Tensor, memory: Memory) -> Tensor:
+    def forward(self, steps: Tensor, memory: Memory, weights: Tensor | None = None) -> Tensor:
+        """Compute them; `weights` (B, T, S) of an attention made before, where that is to choose what is copied."""
         logits = self.vocabulary(steps)
-        if self.look is None or self.choose is None:
+        if self.choose is None:
             return logits
-        scores = self.look(steps) @ memory.steps.transpose(1, 2) * memory.steps.shape[2] ** -0.5
-        weights = scores.float().masked_fill(~memory.mask[:, None], -torch.inf).softmax(-1)
+        if self.look is not None:
+            scores = self.look(steps) @ memory.steps.transpose(1, 2) * memory.steps.shape[2] ** -0.5
+            weights = scores.float().masked_fill(~memory.mask[:, None], -torch.inf).softmax(-1)
+        assert weights is not None
         context = weights.to(steps.dtype) @ memory.steps
         choice = self.choose(torch.cat((steps, context), -1)).float()
         made = logits.float().softmax(-1) * choice.sigmoid()

@@ -5,22 +5,24 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from dlx.layers.normalization import Rate
 from dlx.models.text.blocks import scaled_embedding
 from dlx.models.text.common import inside
+from dlx.models.text.coverage import Coverage
 from dlx.models.text.outputs import Memory, output
 from dlx.models.text.text_rnn import CELLS, Cell, Layer
 from dlx.registry import models
 
 
 class State(NamedTuple):
-    """The source, and the state of the decoder's layers: tensors (layers, B, size)."""
+    """The source, the state of the decoder's layers: tensors (layers, B, size), and the coverage (B, S) where it is kept."""
 
     memory: Memory
     hidden: tuple[Tensor, ...]
+    covered: Tensor | None = None
 
 
 @models("recurrent_seq2seq")
@@ -58,6 +60,7 @@ class RecurrentSeq2Seq(nn.Module):
         self.scale, self.layers, self.is_lstm = size**0.5, decoder_layers, cell == "lstm"
         self.dropout = nn.Dropout(dropout)
         self.output = output(size, target_vocab_size, self.target, copy, shared_vocabulary, size)
+        self.coverage: Coverage | None = None
 
     def encode(self, input: Tensor, length: Tensor | None) -> Memory:
         """Encode a batch's source."""
@@ -74,36 +77,45 @@ class RecurrentSeq2Seq(nn.Module):
         kept = memory.mask[:, :, None]
         mean = (memory.steps * kept).sum(1) / kept.sum(1)
         first = mean.expand(self.layers, -1, -1).contiguous()
-        return State(memory, (first, torch.zeros_like(first)) if self.is_lstm else (first,))
+        covered = memory.mask.new_zeros(memory.mask.shape, dtype=torch.float32) if self.coverage is not None else None
+        return State(memory, (first, torch.zeros_like(first)) if self.is_lstm else (first,), covered)
 
-    def read(self, codes: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read pieces (B, T) of the answers: logits (B, T, V), and the state after them."""
+    def read(self, codes: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
+        """Read pieces (B, T) of the answers: logits (B, T, V), the state after them, and what was looked at again (B, T)."""
         given: Any = state.hidden if self.is_lstm else state.hidden[0]
         steps, hidden = self.decoder(self.dropout(self.target(codes) * self.scale), given)
         memory = state.memory
-        scores = self.attend(steps) @ memory.steps.transpose(1, 2)
-        weights = scores.masked_fill(~memory.mask[:, None], -torch.inf).softmax(-1)
-        joined = self.join(torch.cat((steps, weights @ memory.steps), -1)).tanh()
-        return self.output(self.dropout(joined), memory), State(memory, hidden if self.is_lstm else (hidden,))
+        query = self.attend(steps)
+        scores, covered, repeated = query @ memory.steps.transpose(1, 2), None, None
+        if self.coverage is None or state.covered is None:
+            weights = scores.masked_fill(~memory.mask[:, None], -torch.inf).softmax(-1)
+        else:
+            weights, covered, repeated = self.coverage(query, scores, memory.mask, state.covered)
+        joined = self.join(torch.cat((steps, weights.to(steps.dtype) @ memory.steps), -1)).tanh()
+        logits = self.output(self.dropout(joined), memory, weights)
+        return logits, State(memory, hidden if self.is_lstm else (hidden,), covered), repeated
 
     def forward(self, input: Tensor, previous: Tensor, length: Tensor | None = None) -> Tensor:
         return self.read(previous, self.begin(input, length))[0]
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """Read a piece (B,) of each answer: logits (B, V) of the next one, and the state after it."""
-        logits, after = self.read(token[:, None], state)
+        logits, after, _ = self.read(token[:, None], state)
         return logits[:, 0], after
 
     def select(self, state: State, rows: Tensor) -> State:
         """Return the state of some answers (M,), in their order."""
-        return State(state.memory.select(rows), tuple(one.index_select(1, rows) for one in state.hidden))
+        covered = None if state.covered is None else state.covered.index_select(0, rows)
+        return State(state.memory.select(rows), tuple(one.index_select(1, rows) for one in state.hidden), covered)
 
 
 @models("pointer_generator")
 class PointerGenerator(RecurrentSeq2Seq):
-    """A recurrent encoder and decoder that may copy pieces of the source (See et al. 2017, without coverage).
+    """A recurrent encoder and decoder that may copy pieces of the source (See et al. 2017).
 
-    As recurrent_seq2seq with `copy: true`; the vocabulary must be shared.
+    As recurrent_seq2seq with `copy: true`; the vocabulary must be shared. With `coverage`, the weight of the coverage loss
+    (theirs was 1), the decoder's attention knows what it has looked at and chooses what is copied as well; looking there
+    again costs that much.
     """
 
     def __init__(
@@ -117,8 +129,17 @@ class PointerGenerator(RecurrentSeq2Seq):
         encoder_layers: PositiveInt = 1,
         decoder_layers: PositiveInt = 1,
         dropout: Rate = 0.2,
+        coverage: NonNegativeFloat = 0.0,
     ) -> None:
         super().__init__(
             vocab_size, target_vocab_size, shared_vocabulary, cell=cell, size=size,
             encoder_layers=encoder_layers, decoder_layers=decoder_layers, dropout=dropout, copy=True,
         )  # fmt: skip
+        self.penalty = coverage
+        if coverage:
+            self.coverage, self.output.look = Coverage(size), None
+
+    def penalized(self, input: Tensor, previous: Tensor, length: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return the logits, and for each piece what looking at the same steps of the source again costs (B, T)."""
+        logits, _, repeated = self.read(previous, self.begin(input, length))
+        return logits, None if repeated is None else self.penalty * repeated

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlx.core import Batch
-from dlx.processors.text.tokenizer import PADDING, Tokenizer
+from dlx.processors.text.tokenizer import BEGIN, END, PADDING, Tokenizer
 
 log = logging.getLogger("dlx")
 
@@ -38,8 +38,19 @@ class Encoder:
 
     def describe(self) -> str:
         """Say what texts are cut into."""
-        kind = f"{self.tokenizer.kind}{', in lower case' if self.tokenizer.lowercase else ''}"
-        return f"text, up to {self.max_length:,} {kind}; {self.tokenizer.size:,} codes"
+        return described(self.tokenizer, self.max_length)
+
+
+def described(tokenizer: Tokenizer, most: int) -> str:
+    """Say what texts of at most so many pieces are cut into."""
+    kind = f"{tokenizer.kind}{', in lower case' if tokenizer.lowercase else ''}"
+    return f"text, up to {most:,} {kind}; {tokenizer.size:,} codes"
+
+
+def marked(tokenizer: Tokenizer, texts: Iterable[str], most: int) -> tuple[list[list[int]], int]:
+    """Return the codes of texts between BEGIN and END, `most` with both, and how many were cut; a cut one still ends."""
+    whole = [tokenizer.encode(text) for text in texts]
+    return [[BEGIN, *codes[: most - 2], END] for codes in whole], sum(len(codes) > most - 2 for codes in whole)
 
 
 def padded(codes: Sequence[Sequence[int]]) -> Tensor:

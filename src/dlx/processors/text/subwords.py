@@ -44,6 +44,7 @@ class Subwords(Tokenizer):
         except (RuntimeError, OSError) as error:
             most = TOO_MANY.search(str(error))
             hint = f"the training split's texts hold at most {int(most[1]):,}" if most else str(error)
+            hint = "the training split has more different characters" if "required_chars_" in hint else hint
             raise ComponentError(f"cannot learn {size:,} pieces: {hint}", ("vocabulary_size",)) from None
         return cls(kind, lowercase, written.getvalue())
 

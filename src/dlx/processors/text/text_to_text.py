@@ -7,9 +7,9 @@ from typing import Any
 
 from dlx.core import Batch
 from dlx.processors.text.base import Texts
-from dlx.processors.text.encoding import Encoder
+from dlx.processors.text.encoding import Encoder, marked
 from dlx.processors.text.lines import Line
-from dlx.processors.text.tokenizer import BEGIN, END, Tokenizer, restored_tokenizer
+from dlx.processors.text.tokenizer import Tokenizer, restored_tokenizer
 from dlx.registry import processors
 
 
@@ -39,9 +39,7 @@ class TextToTextProcessor(Texts):
 
     def targets(self, texts: Iterable[str]) -> tuple[list[list[int]], int]:
         """Return the codes of answers with BEGIN and END, and how many of them were cut; a cut one still ends."""
-        whole = [self.target.encode(text) for text in texts]
-        most = self.max_target_length - 2
-        return [[BEGIN, *codes[:most], END] for codes in whole], sum(len(codes) > most for codes in whole)
+        return marked(self.target, texts, self.max_target_length)
 
     def detokenize(self, codes: Iterable[int]) -> str:
         """Return the text of an answer's codes, up to the first END."""

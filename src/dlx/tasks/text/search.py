@@ -37,13 +37,14 @@ class Decoding(OptionGroup):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
-def search(
-    model: Decoder, state: Any, size: int, most: int, how: Decoding, draws: Tensor | None, device: Any
-) -> list[list[int]]:
-    """Write `size` answers of at most `most` pieces; `draws` (B, most) from 0 to 1 decide where pieces are drawn by lot."""
+def search(model: Decoder, state: Any, token: Tensor, most: int, how: Decoding, draws: Tensor | None) -> list[list[int]]:
+    """Write answers of at most `most` pieces behind a first one (B,), which is no part of them.
+
+    `draws` (B, most) from 0 to 1 decide where pieces are drawn by lot.
+    """
     if how.beam_size > 1 and not how.sample:
-        return beams(model, state, size, most, how, device)
-    return one_by_one(model, state, size, most, how, draws if how.sample else None, device)
+        return beams(model, state, token, most, how)
+    return one_by_one(model, state, token, most, how, draws if how.sample else None)
 
 
 def log_probabilities(logits: Tensor, written: list[list[int]], ngram: int) -> Tensor:
@@ -64,13 +65,10 @@ def repeating(codes: list[int], ngram: int) -> list[int]:
     return [codes[start + ngram - 1] for start in starts if codes[start : start + ngram - 1] == before]
 
 
-def one_by_one(
-    model: Decoder, state: Any, size: int, most: int, how: Decoding, draws: Tensor | None, device: Any
-) -> list[list[int]]:
+def one_by_one(model: Decoder, state: Any, token: Tensor, most: int, how: Decoding, draws: Tensor | None) -> list[list[int]]:
     """Write every answer by one choice after the other; finished ones are dropped from the batch."""
-    answers: list[list[int]] = [[] for _ in range(size)]
-    live = torch.arange(size, device=device)
-    token = torch.full((size,), BEGIN, device=device)
+    answers: list[list[int]] = [[] for _ in token]
+    live = torch.arange(len(token), device=token.device)
     for step in range(most):
         logits, state = model.step(token, state)
         scores = log_probabilities(logits, [answers[row] for row in live.tolist()], how.no_repeat_ngram)
@@ -113,16 +111,16 @@ class Found:
         return len(self.answers) == self.most and self.answers[-1][0] >= worth
 
 
-def beams(model: Decoder, state: Any, size: int, most: int, how: Decoding, device: Any) -> list[list[int]]:
+def beams(model: Decoder, state: Any, token: Tensor, most: int, how: Decoding) -> list[list[int]]:
     """Keep the likeliest beginnings of each sentence's answer.
 
     A sentence is done when as many answers have ended as there are beams and none of the beginnings, at its present length, is
     worth more than the worst of them: not at the first end, since a longer answer may be worth more.
     """
-    width = how.beam_size
+    width, size, device = how.beam_size, len(token), token.device
     found = [Found(width) for _ in range(size)]
     live, written = list(range(size)), [list[int]() for _ in range(size)]
-    token, totals = torch.full((size,), BEGIN, device=device), torch.zeros(size, 1, device=device)
+    totals = torch.zeros(size, 1, device=device)
     for length in range(1, most + 1):
         logits, state = model.step(token, state)
         scores = log_probabilities(logits, written, how.no_repeat_ngram)

@@ -5,37 +5,27 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from dlx.core import Batch, Decoder, Loss, Shown, Table, Task
-from dlx.errors import ComponentError
+from dlx.core import Batch, Shown, Table
 from dlx.registry import tasks
-from dlx.tasks.deferred import Deferred, in_present_precision
-from dlx.tasks.text.search import Decoding, search
+from dlx.tasks.text.search import BEGIN, Decoding
+from dlx.tasks.text.writer import NO_TARGET, ROWS, Smoothing, TextWriter, laid, numbers, shorter
 
-ROWS, WIDTH = 10, 70  # of the table of examples
-NO_TARGET = -1
-SCORED = ("log_probability", "tokens", "smoothed")
 OWN_WORDS = ("text", "reference")  # of a batch, for metrics and to look at
 SENTENCE = re.compile(r".*?[.!?…](?=\s|$)", re.DOTALL)
-Smoothing = Annotated[float, Field(ge=0, lt=1)]
 
 
-class TextToText(Task):
-    """Learn each piece of the answer given the text and the pieces before it; the loss is a mean over pieces.
-
-    A prediction has `output` int64 (B, T), written by the model alone, END at its end and -1 behind it, and of the right answer
-    `log_probability` (B,) and `tokens` (B,), END counted. Nothing is written that nobody reads.
-    """
+class TextToText(TextWriter):
+    """Learn each piece of the answer given the text and the pieces before it; predicts `output`, written by the model alone."""
 
     predicts = frozenset({"output", "log_probability", "tokens"})
-    model: Any
+    written_word, reads_previous = "output", True
+    wanted_model = "a model that answers texts, such as transformer or recurrent_seq2seq"
 
     def __init__(
         self,
@@ -48,54 +38,23 @@ class TextToText(Task):
         label_smoothing: Smoothing = 0.1,
         decoding: Decoding,
     ) -> None:
-        super().__init__(model)
-        if not isinstance(model, Decoder) or "previous" not in self.words:
-            raise ComponentError("wants a model that writes texts, such as transformer or recurrent_seq2seq")
-        self.processor, self.seed, self.label_smoothing, self.decoding = processor, seed, label_smoothing, decoding
-        self.vocab_size, self.most = target_vocab_size, decoding.max_output_length or max_target_length - 1
+        super().__init__(model, processor, target_vocab_size, seed, label_smoothing, decoding)
+        self.most = decoding.max_output_length or max_target_length - 1
 
-    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Run the model on the right answers: logits (B, T, V) and what should have come (B, T), -1 for nothing."""
+    def given(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Return the batch with the right pieces before each, and what should have come (B, T), -1 for nothing."""
         target = batch["target"]
-        return self.run({**batch, "previous": target[:, :-1].clamp_min(0)}), target[:, 1:]
+        return {**batch, "previous": target[:, :-1].clamp_min(0)}, target[:, 1:]
 
-    def forward(self, batch: Batch) -> Loss:
-        """Compute the mean loss of the pieces."""
-        logits, wanted = self.logits(batch)
-        value = F.cross_entropy(
-            logits.flatten(0, 1), wanted.flatten(), ignore_index=NO_TARGET, label_smoothing=self.label_smoothing
-        )
-        return Loss(value, (wanted != NO_TARGET).sum())
-
-    def predict(self, batch: Batch) -> Batch:
-        """Answer a batch, once something reads the answers, and score the right ones where they are given."""
-        kind = batch["input"].device.type
-        words = {"output": in_present_precision(lambda: self.write(batch), kind)}
-        if "target" in batch:
-            scored = Deferred({"all": in_present_precision(lambda: self.scored(batch), kind)})
-            words |= {word: partial(lambda n: scored["all"][n], n) for n, word in enumerate(SCORED)}
-        return Deferred(words)
-
-    def scored(self, batch: Batch) -> Tensor:
-        """Compute the right answers' log-probability, number of pieces, and smoothed loss: (3, B)."""
-        logits, wanted = self.logits(batch)
-        scores, inside = logits.float().log_softmax(-1), wanted != NO_TARGET
-        right = scores.gather(2, wanted.clamp_min(0)[:, :, None])[:, :, 0] * inside
-        smoothed = -(1 - self.label_smoothing) * right - self.label_smoothing * scores.mean(-1) * inside
-        return torch.stack((right.sum(1), inside.sum(1).to(right.dtype), smoothed.sum(1)))
-
-    def score(self, prediction: Batch, batch: Batch) -> Loss:
-        """Compute the loss of a prediction, as training does."""
-        tokens = prediction["tokens"].sum()
-        return Loss(prediction["smoothed"].sum() / tokens, tokens)
+    def scores_right(self, batch: Batch) -> bool:
+        """Tell whether a batch has the right answers."""
+        return "target" in batch
 
     def write(self, batch: Batch) -> Tensor:
         """Write answers (B, T)."""
-        codes, draws = batch["input"], None
-        if self.decoding.sample:
-            draws = lots(self.seed, batch.get("index", torch.arange(len(codes))).tolist(), self.most).to(codes.device)
-        state = self.model.begin(codes, batch["length"])
-        return laid(search(self.model, state, len(codes), self.most, self.decoding, draws, codes.device), codes.device)
+        codes = batch["input"]
+        token = torch.full((len(codes),), BEGIN, device=codes.device)
+        return laid(self.search(self.model.begin(codes, batch["length"]), token, self.most, numbers(batch)), codes.device)
 
     def trivial(self, text: str) -> str:
         """Answer a text without having learned anything."""
@@ -128,9 +87,7 @@ class TextToText(Task):
     def verify(self, batch: Batch) -> None:
         """Refuse a model whose output is not a row of logits for each piece."""
         self.refuse_unread({word: value for word, value in batch.items() if word not in OWN_WORDS})
-        logits, wanted = self.logits(batch)
-        if logits.shape != (*wanted.shape, self.vocab_size):
-            raise ComponentError(f"gives an output of shape {tuple(logits.shape)}, not {(*wanted.shape, self.vocab_size)}")
+        self.check_logits(batch)
 
 
 @tasks("translation")
@@ -175,21 +132,3 @@ class Summarization(TextToText):
             return " ".join(text.split()[: self.lead])
         first = SENTENCE.match(text)
         return first[0] if first else text
-
-
-def lots(seed: int, numbers: list[int], most: int) -> Tensor:
-    """Draw numbers from 0 to 1 (B, most) that follow from the seed and the samples' numbers alone."""
-    generator = torch.Generator()
-    return torch.stack([torch.rand(most, generator=generator.manual_seed((seed * 1_000_003 + n) % 2**63)) for n in numbers])
-
-
-def laid(answers: list[list[int]], device: Any) -> Tensor:
-    """Lay answers out as int64 (B, T), filled up with -1."""
-    longest = max(map(len, answers), default=0)
-    return torch.tensor([[*one, *[NO_TARGET] * (longest - len(one))] for one in answers], device=device)
-
-
-def shorter(text: str) -> str:
-    """Shorten a text for a table."""
-    line = " ".join(text.split())
-    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
