@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.helpers.small_texts import NUMBERS, judge, writer
 import dlx
 from dlx import cli
 from dlx.commands import predict as command
+from dlx.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +125,40 @@ def test_classes_of_texts_are_rows_of_a_table(judging, typed):
     header, first, _ = out.splitlines()
     assert header == "text,label,probability bad,probability good"
     assert first.startswith("a lovely film,good,")
+
+
+# Settings of what writes.
+
+
+def test_settings_may_change_and_a_text_that_looks_like_one_is_a_text(run, typed):
+    given = [" ".join(NUMBERS[n:] + NUMBERS[:n]) for n in range(8)]
+    wanted = plain(run, *given, overrides=["task.beam_size=4", "task.max_output_length=3"])
+    assert wanted != plain(run, *given)
+    assert all(len(line.split()) <= 3 for line in wanted)
+    code, out, _ = typed(run, *given, "task.beam_size=5", "--set", "task.beam_size=4", "--set=task.max_output_length=3")
+    assert code == 0
+    assert out.splitlines()[:-1] == wanted
+    assert len(out.splitlines()) == 9
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("task.beamsize=5", "--set 'task.beamsize=5': task.beamsize: unknown key; did you mean 'beam_size'?"),
+        ("task.beam_size=none", "--set 'task.beam_size=none': task.beam_size: wants "),
+        ("task.beam_size", "--set 'task.beam_size': write key=value, +new=value or ~key"),
+        ("taks.beam_size=2", "did you mean 'task'?"),
+        (
+            "data.max_length=3",
+            "--set 'data.max_length=3': data.max_length: has no part in an answer; what has is task, model, ",
+        ),
+    ],
+)
+def test_a_setting_is_checked_as_everywhere(run, typed, setting, message):
+    code, out, err = typed(run, "one", "--set", setting)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    if "--set" in message:
+        with pytest.raises(UsageError, match=re.escape(message.partition(": ")[2])):
+            dlx.predict(run, ["one"], [setting])

@@ -21,6 +21,7 @@ from dlx.schedules import curves
 OPTIONS = {"optimizer": signature(groups.options), "schedule": signature(curves.options)}
 LISTED = {"model": "list-models", "data set": "list-datasets", "task": "list-tasks"}
 MOST_NAMED = 40  # names that one message lists
+LEARNER = ("task", "model", "device", "seed")  # sections of what predicts
 NO_OPTIONS = Signature({}, {})
 DEVICE, TRAINER = signature(Device), signature(TrainerOptions)
 

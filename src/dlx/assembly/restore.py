@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.config.spec import parse
 from dlx.config.values import Spec
-from dlx.errors import UsageError, dotted, printable
+from dlx.errors import ConfigError, Fault, UsageError, dotted, printable
 from dlx.storage import contents, seal
 from dlx.storage.locating import locate, run_of
 from dlx.storage.plugins import given_to
@@ -41,10 +41,15 @@ class Loaded:
         return described
 
     def plan(self, overrides: list[str]) -> LearnerPlan:
-        """Check what of its config predicts; raises SpecError."""
+        """Check what of its config predicts; raises SpecError, also for an override of anything else."""
         from dlx.assembly import planner
 
-        return planner.learner_plan(self.spec(overrides))
+        described = self.spec(overrides)
+        with described.telling():
+            if idle := [path for path in described.typed if path[0] not in planner.LEARNER]:
+                wanted = f"has no part in an answer; what has is {', '.join(planner.LEARNER)}"
+                raise ConfigError([Fault(path, wanted) for path in sorted(idle, key=dotted)])
+        return planner.learner_plan(described)
 
     def learner(self, overrides: list[str]) -> Learner:
         """Build what predicts, from the checkpoint alone, with its weights; raises SpecError."""

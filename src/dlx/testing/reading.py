@@ -94,3 +94,5 @@ def check_processor(processor: Processor, examples: Sequence[Any], prediction: M
     if prediction is not None:
         answers = as_json(processor.decode(prediction), "an answer")
         assert len(answers) == len(next(iter(prediction.values()))), "not one answer a sample"
+        if processor.line:
+            assert all(isinstance(answer[processor.line], str) for answer in answers), f"'{processor.line}' is not a text"

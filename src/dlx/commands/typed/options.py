@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from dlx.config.spec import Typed
+from dlx.errors import shown
 
 Config = Annotated[
     str,
@@ -33,6 +34,12 @@ Trust = Annotated[
     bool, typer.Option("--trust", help="Let a checkpoint from elsewhere read, write and fetch what its config names.")
 ]
 Plugin = Annotated[list[str] | None, typer.Option("--plugin", metavar="FILE", help="Python file with components of your own.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change to the config: task.beam_size=5; may be repeated.", show_default=False
+    ),
+]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", help="File to write; nothing is overwritten.", show_default=False)
 ]
@@ -42,6 +49,11 @@ def with_options(overrides: list[str] | None, device: str | None, seed: int | No
     """Write --device and --seed as the overrides that they are; faults name them as they were typed."""
     more = [] if device is None else [Typed(f"device.name={json.dumps(device)}", f"--device {device}")]
     return [*(overrides or []), *more, *([] if seed is None else [Typed(f"seed={seed}", f"--seed {seed}")])]
+
+
+def with_settings(settings: list[str] | None, device: str | None) -> list[str]:
+    """Write --set and --device as the overrides that they are; faults name them as they were typed."""
+    return with_options([Typed(setting, f"--set {shown(setting)}") for setting in settings or []], device)
 
 
 def flat(command: Callable[..., None]) -> Callable[..., None]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dlx.commands.terminal import give, prepare
-from dlx.commands.typed.options import Checkpoint, Device, Json, Plugin, flat, with_options
+from dlx.commands.typed.options import Checkpoint, Device, Json, Plugin, Settings, flat, with_settings
 from dlx.errors import UsageError
 
 
@@ -45,9 +45,12 @@ def predict(
             "--file", metavar="FILE", help="File of inputs, whatever its name: of texts, a line each.", show_default=False
         ),
     ] = None,
+    settings: Settings = None,
     making: Making = Making(),
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be used.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Draw where in each image the answer was found.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show why: heat maps of images, words that decide, attention.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", help="Folder of what is drawn or made; else here, or ./generated.", show_default=False),
@@ -61,17 +64,17 @@ def predict(
     from dlx.commands import predict as command
 
     given: list[str | Path] = [*(inputs or []), *(file or [])]
+    overrides = with_settings(settings, device)
     rows: Iterator[dict[str, Any]]
     if making.count is None:
         _refuse_stray(bool(given), making.label)
-        drawn, written = (output or Path(), None) if explain else (None, output)
-        rows = command.predict(path, given, with_options(None, device), explain=drawn, skip_bad=skip_bad, output=written)
+        rows = command.predict(path, given, overrides, explaining=explain, skip_bad=skip_bad, output=output)
     else:
         if given or explain or skip_bad:
             raise UsageError("--count makes new images; leave out the inputs, --explain and --skip-bad")
         from dlx.commands.generating import generate
 
-        rows = generate(path, with_options(None, device), making.count, making.label, making.seed, output)
+        rows = generate(path, overrides, making.count, making.label, making.seed, output)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # names of files come out as they are
     for line in command.render(rows, as_json):
