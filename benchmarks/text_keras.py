@@ -32,14 +32,16 @@ def network() -> Any:
             self.dense = [layers.Dense(common.WIDE, "relu"), layers.Dense(common.SIZE)]
             self.drop = layers.Dropout(common.DROPOUT)
 
-        def call(self, steps, seen, memory=None):
+        def call(self, steps, seen, memory=None, training=False):
+            own = {"training": training}
             inner = self.norms[0](steps)
-            own = {"use_causal_mask": True} if self.to_memory else {"attention_mask": seen}
-            steps = steps + self.drop(self.attention(inner, inner, **own))
+            mask = {"use_causal_mask": True} if self.to_memory else {"attention_mask": seen}
+            steps = steps + self.drop(self.attention(inner, inner, **mask, **own), **own)
             if self.to_memory:
                 inner = self.norms[1](steps)
-                steps = steps + self.drop(self.to_memory(inner, memory, attention_mask=seen))
-            return steps + self.drop(self.dense[1](self.drop(self.dense[0](self.norms[-1](steps)))))
+                steps = steps + self.drop(self.to_memory(inner, memory, attention_mask=seen, **own), **own)
+            wide = self.drop(self.dense[0](self.norms[-1](steps)), **own)
+            return steps + self.drop(self.dense[1](wide), **own)
 
     class Translator(keras.Model):
         def __init__(self):
@@ -52,18 +54,19 @@ def network() -> Any:
             self.ends = [layers.LayerNormalization(epsilon=1e-5) for _ in range(2)]
             self.bias = self.add_weight(shape=(common.VOCABULARY,), initializer="zeros")
 
-        def embed(self, codes):
-            return self.drop(self.embedding(codes) * common.SIZE**0.5 + self.places[: codes.shape[1]])
+        def embed(self, codes, training):
+            steps = self.embedding(codes) * common.SIZE**0.5 + self.places[: codes.shape[1]]
+            return self.drop(steps, training=training)
 
-        def call(self, words):
+        def call(self, words, training=False):
             source, previous = words
             seen = ops.expand_dims(ops.not_equal(source, common.PADDING), 1)
-            memory, steps = self.embed(source), self.embed(previous)
+            memory, steps = self.embed(source, training), self.embed(previous, training)
             for block in self.encoder:
-                memory = block(memory, seen)
+                memory = block(memory, seen, training=training)
             memory = self.ends[0](memory)
             for block in self.decoder:
-                steps = block(steps, seen, memory)
+                steps = block(steps, seen, memory, training=training)
             return ops.matmul(self.ends[1](steps), ops.transpose(self.embedding.embeddings)) + self.bias
 
     return Translator()
