@@ -118,3 +118,17 @@ def test_dates_are_said_and_written():
     for text, references in found:
         date = datetime.date.fromisoformat(references[0])
         assert text in {said(date, form) for form in FORMS}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_texts_alone_may_be_read_in_lower_case(tmp_path, shared):
+    lines = [(f"Goodbye {n}. I said goodbye.", f"Adiós {n}. Dije adiós.") for n in range(30)]
+    choices = {"lowercase": "source", "shared_vocabulary": shared, "vocabulary_size": 60}
+    source = made("pairs_csv", table(tmp_path, lines) | choices)
+    processor = type(source.processor).from_state(source.processor.state_dict())
+    for one in (source.processor, processor):
+        codes = one.encode(list(one.read(["Goodbye 3.", "goodbye 3."])))["input"]
+        assert torch.equal(codes[0], codes[1])
+        assert codes[0].min() > 1
+        answers, _ = one.targets(["Adiós 3. adiós."])
+        assert one.detokenize(answers[0][1:]).replace(" ", "") == "Adiós3.adiós."

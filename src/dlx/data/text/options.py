@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -36,10 +36,14 @@ class TextOptions(OptionGroup):
 
 @dataclass(frozen=True)
 class PairOptions(OptionGroup):
-    """How texts and their answers become codes, by one tokenizer for both or, with `shared_vocabulary: false`, by one each."""
+    """How texts and their answers become codes, by one tokenizer for both or, with `shared_vocabulary: false`, by one each.
+
+    `lowercase: source` reads texts in lower case and writes answers in their own: a word at the beginning of a sentence is then
+    the one that it is within.
+    """
 
     tokenizer: Kind = "bpe"
-    lowercase: bool = False
+    lowercase: bool | Literal["source"] = False
     vocabulary_size: PositiveInt = 8_000
     shared_vocabulary: bool = True
     least_count: PositiveInt = 1

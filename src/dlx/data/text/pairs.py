@@ -70,13 +70,17 @@ def fitted(processor: Processor | None) -> TextToTextProcessor | None:
 def fit(train: Pairs, options: PairOptions) -> TextToTextProcessor:
     """Fit the tokenizers to the training split."""
 
+    source_alone = options.lowercase == "source"
+
     def learned(texts: Sequence[str]):
-        return fit_tokenizer(options.tokenizer, options.lowercase, texts, options.vocabulary_size, options.least_count)
+        lowercase = options.lowercase is True
+        return fit_tokenizer(options.tokenizer, lowercase, texts, options.vocabulary_size, options.least_count)
 
     sources, targets = [pair.source for pair in train], [pair.target for pair in train]
+    sources = [text.lower() for text in sources] if source_alone else sources
     both = learned([*sources, *targets]) if options.shared_vocabulary else None
     source, target = (both, both) if both else (learned(sources), learned(targets))
-    return TextToTextProcessor(source, target, options.max_length, options.max_target_length)
+    return TextToTextProcessor(source, target, options.max_length, options.max_target_length, source_alone)
 
 
 def encoded(part: Pairs, processor: TextToTextProcessor, split: str) -> EncodedPairs:

@@ -15,10 +15,13 @@ log = logging.getLogger("dlx")
 
 
 class Encoder:
-    """Encodes texts by a tokenizer, at most `max_length` pieces of each; it tells once that texts were cut."""
+    """Encodes texts by a tokenizer, at most `max_length` pieces of each; it tells once that texts were cut.
 
-    def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
-        self.tokenizer, self.max_length = tokenizer, max_length
+    `lowercase` is for texts alone, beside what the tokenizer itself does.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_length: int, lowercase: bool = False) -> None:
+        self.tokenizer, self.max_length, self.lowercase = tokenizer, max_length, lowercase
         self.cut = 0  # texts that were longer, until now
         self.texts: list[str] = []  # of the last batch
 
@@ -33,17 +36,17 @@ class Encoder:
 
     def codes(self, texts: Iterable[str]) -> tuple[list[list[int]], int]:
         """Return the codes of texts, and how many of them were cut."""
-        whole = [self.tokenizer.encode(text) for text in texts]
+        whole = [self.tokenizer.encode(text.lower() if self.lowercase else text) for text in texts]
         return [codes[: self.max_length] for codes in whole], sum(len(codes) > self.max_length for codes in whole)
 
     def describe(self) -> str:
         """Say what texts are cut into."""
-        return described(self.tokenizer, self.max_length)
+        return described(self.tokenizer, self.max_length, self.lowercase)
 
 
-def described(tokenizer: Tokenizer, most: int) -> str:
+def described(tokenizer: Tokenizer, most: int, lowercase: bool = False) -> str:
     """Say what texts of at most so many pieces are cut into."""
-    kind = f"{tokenizer.kind}{', in lower case' if tokenizer.lowercase else ''}"
+    kind = f"{tokenizer.kind}{', in lower case' if lowercase or tokenizer.lowercase else ''}"
     return f"text, up to {most:,} {kind}; {tokenizer.size:,} codes"
 
 

@@ -24,8 +24,10 @@ class TextToTextProcessor(Texts):
     name = "text_to_text"
     line = "output"
 
-    def __init__(self, source: Tokenizer, target: Tokenizer, max_length: int, max_target_length: int) -> None:
-        self.source, self.target = Encoder(source, max_length), target
+    def __init__(
+        self, source: Tokenizer, target: Tokenizer, max_length: int, max_target_length: int, lowercase_source: bool = False
+    ) -> None:
+        self.source, self.target = Encoder(source, max_length, lowercase_source), target
         self.max_target_length = max_target_length
 
     @property
@@ -78,6 +80,7 @@ class TextToTextProcessor(Texts):
             "target": None if self.shared else self.target.state_dict(),
             "max_length": self.source.max_length,
             "max_target_length": self.max_target_length,
+            "lowercase_source": self.source.lowercase,
         }
 
     @classmethod
@@ -85,4 +88,4 @@ class TextToTextProcessor(Texts):
         """Make the processor again."""
         source = restored_tokenizer(state["source"])
         target = source if state["target"] is None else restored_tokenizer(state["target"])
-        return cls(source, target, state["max_length"], state["max_target_length"])
+        return cls(source, target, state["max_length"], state["max_target_length"], state.get("lowercase_source", False))
