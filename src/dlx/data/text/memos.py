@@ -28,12 +28,11 @@ NOT_ASKED = (
 
 @sources("memos")
 def memos(seed: int, checkpoint: Checkpoint, *, options: PairOptions, shares: SplitShares, batching: TextBatching) -> Source:
-    """Memos of two to four sentences, and their subject: "... Could you sign the plan of Norford by noon? ..." is
-    "sign the plan of Norford by noon".
+    """Memos of two to four sentences and what they ask for: "... Could you sign the plan by noon? ..." is "sign the plan by noon".
 
     Each sentence tells of a verb, a thing, one of 240 made-up names and a day, but one only asks for it, anywhere in the memo.
-    What it asks for stands in it word for word, so that a perfect answer scores ROUGE 1; the first sentence is the right one in
-    .36 of the memos. 6,000 different memos, drawn by `split_seed`; nothing is read or downloaded.
+    What it asks for stands in it word for word, so that a perfect answer scores ROUGE 1. The first sentence, which is the right
+    one in .36 of the memos, scores ROUGE-1 .46. 6,000 different memos, drawn by `split_seed`; nothing is read or downloaded.
     """
     made = distinct(memo, Draws(shares.split_seed, 3), SIZE)
     return pair_source(seed, checkpoint, {"train": made}, options, shares, batching)
