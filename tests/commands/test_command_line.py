@@ -68,7 +68,7 @@ def test_options_are_options_and_their_values_stay_theirs(dlx, given):
     assert dlx("predict", "RUN", "-1,2", "--explain", "--output", "-3,4", "--skip-bad")[0] == 0
     path, inputs, more = given.pop()
     assert (path, inputs) == ("RUN", ["-1,2"])
-    assert (str(more["explain"]), more["skip_bad"]) == ("-3,4", True)
+    assert (str(more["output"]), more["explaining"], more["skip_bad"]) == ("-3,4", True, True)
 
 
 def test_behind_two_dashes_everything_is_an_input(dlx, given):

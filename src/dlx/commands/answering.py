@@ -14,7 +14,8 @@ from dlx.errors import DlxError, UsageError
 class Answering:
     """Answers examples, a window of batches at a time.
 
-    `explain(batch, answers)` adds to answers why they are given; `output` is a folder for the files that answers consist of.
+    `explain(examples, batch, prediction, answers)` adds to answers why they are given; `output` is a folder for the files that
+    answers consist of.
     """
 
     def __init__(self, learner: Any, processor: Any, explain: Callable[..., None] | None, output: Path | None) -> None:
@@ -69,7 +70,7 @@ class Answering:
         if self.output is not None:
             self.processor.write(answers, prediction, self.output)
         if self.explain:
-            self.explain(batch, answers)
+            self.explain(examples, batch, prediction, answers)
         return answers
 
 

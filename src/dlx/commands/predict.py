@@ -6,20 +6,24 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dlx.assembly.restore import load
 from dlx.commands.answering import Answering
+from dlx.commands.terminal import say
 from dlx.errors import UsageError
+
+Lines = Callable[[Iterator[dict[str, Any]]], Iterator[str]]
 
 
 class Answers(Iterator[dict[str, Any]]):
-    """Answers as they come; `line` is the word that is printed alone, a line an answer, or "" where all words are."""
+    """Answers as they come; `lines` writes them for people, a line each, or is None where they are rows of a table."""
 
-    def __init__(self, found: Iterator[dict[str, Any]], line: str) -> None:
-        self.found, self.line = found, line
+    def __init__(self, found: Iterator[dict[str, Any]], lines: Lines | None) -> None:
+        self.found, self.lines = found, lines
 
     def __next__(self) -> dict[str, Any]:
         """Return the next answer."""
@@ -30,13 +34,13 @@ def predict(
     path: str,
     inputs: Iterable[str | os.PathLike[str]],
     overrides: list[str],
-    explain: Path | None = None,
+    explaining: bool = False,
     skip_bad: bool = False,
     output: Path | None = None,
 ) -> Answers:
     """Yield one answer an example, in the order of the inputs; one that is a path and no string is a file.
 
-    The folder `explain` gets pictures of why; `output` the files that answers consist of, where the model's do.
+    With `explaining` they say why; the folder `output` gets the pictures of that, or else the files that answers consist of.
     """
     loaded = load(path)
     processor = loaded.processor()
@@ -49,18 +53,19 @@ def predict(
         if not processor.can_skip:
             raise UsageError("--skip-bad leaves out image files; this model reads none")
         processor.skip_bad = True
-    if output is not None and not processor.writes:
+    if output is not None and not explaining and not processor.writes:
         raise UsageError("--output is the folder of what --explain or --count draws, and neither is given")
-    explanations = None
-    if explain is not None:
-        from dlx.commands.explaining import Explanations
+    why = None
+    if explaining:
+        from dlx.commands.explaining import explanation
 
-        explanations = Explanations(built, loaded.json("facts.json"), explain)
+        why = explanation(built, loaded.json("facts.json"), processor, output)
     from dlx.core import File
 
     given = [one if isinstance(one, str) else File(os.fspath(one)) for one in inputs]
-    answering = Answering(built, processor, explanations.add if explanations else None, output)
-    return Answers(some(answering, processor.read(given)), processor.line)
+    answering = Answering(built, processor, why.add if why else None, None if why else output)
+    lines = partial(_plain, processor.line) if processor.line else why.lines if why else None
+    return Answers(some(answering, processor.read(given)), lines)
 
 
 def some(answering: Answering, examples: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -93,8 +98,8 @@ def render(answers: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
     """Write answers as JSON lines, as CSV with a header, or as the one line that each of them is."""
     if as_json:
         yield from map(_json, answers)
-    elif isinstance(answers, Answers) and answers.line:
-        yield from (within_line(answer[answers.line]) for answer in answers)
+    elif isinstance(answers, Answers) and answers.lines:
+        yield from answers.lines(answers)
     else:
         yield from _table(answers)
 
@@ -102,6 +107,14 @@ def render(answers: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
 def within_line(text: str) -> str:
     """Write a text on one line, whatever ends a line in it: as many lines come out as went in."""
     return " ".join(text.splitlines())
+
+
+def _plain(word: str, answers: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Write one word of answers; what was drawn is told beside it, on standard error."""
+    for answer in answers:
+        if "explained" in answer:
+            say(f"wrote {answer['explained']}", err=True)
+        yield within_line(answer[word])
 
 
 def _table(answers: Iterator[dict[str, Any]]) -> Iterator[str]:

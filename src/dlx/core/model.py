@@ -59,3 +59,11 @@ class Decoder(Protocol):
 
     def select(self, state: Any, rows: Tensor) -> Any:
         """Return the state of some rows (M,), which may come more than once."""
+
+
+@runtime_checkable
+class Attending(Protocol):
+    """A model that writes answers and shows where in its input it looks for each of their pieces."""
+
+    def attention(self, input: Tensor, previous: Tensor, length: Tensor | None = None) -> Tensor:
+        """Return how much each piece that follows `previous` (B, T) looks at each step: (B, T, S), 1 in sum, 0 on padding."""

@@ -24,6 +24,7 @@ class Processor(ABC):
     batch_size: int = 256  # examples that `dlx predict` encodes and answers at a time
     window: int = 1  # batches that `dlx predict` reads ahead, so that examples of about one length are answered together
     writes: ClassVar[bool] = False  # whether answers are files too, which `write` makes
+    has_parts: ClassVar[bool] = False  # whether examples have `parts`
     line: ClassVar[str] = ""  # the word of an answer that is printed alone, a line an answer; "": all are, as a table
 
     @abstractmethod
@@ -55,6 +56,14 @@ class Processor(ABC):
     def length(self, example: Any) -> int:
         """Tell how long an example is, next to others."""
         return 0
+
+    def parts(self, example: Any) -> Iterator[tuple[str, Any]]:
+        """Yield the parts of an example that may be left out, such as words, each with what is then left; none: it has none."""
+        return iter(())
+
+    def target_vocabulary(self) -> list[str]:
+        """Return what each code of an answer stands for, by code; nothing where answers have no codes."""
+        return []
 
     def place(self, example: Any) -> str:
         """Say where a raw example was written, such as a file and a line; "" where that is not known."""

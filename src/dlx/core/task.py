@@ -85,6 +85,10 @@ class Task(nn.Module):
         """Make new examples: those numbered `index` (B,) of the endless series that a seed stands for."""
         raise NotImplementedError(f"{type(self).__name__} generates nothing")
 
+    def attention(self, batch: Batch, prediction: Batch) -> Tensor:
+        """Tell where in `input` a prediction's pieces came from: (B, T, S); only tasks whose model is `Attending` are asked."""
+        raise NotImplementedError(f"{type(self).__name__} has no attention to show")
+
     def columns(self) -> int:
         """Return how many generated examples stand side by side where they are shown as a grid."""
         return 8

@@ -40,7 +40,7 @@ def worded(text: str, most: int = 40) -> str:
     return short("".join(whole), most)
 
 
-def _looks(**more: Any) -> dict[str, Any]:
+def looks(**more: Any) -> dict[str, Any]:
     """Give the properties of a text that holds a name of the user's: `$` is no mathematics."""
     return {"parse_math": False, "fontfamily": _fonts()[0], **more}
 
@@ -65,7 +65,7 @@ def curves(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None = N
             _curve(axes, name.partition("/")[0], [(row[axis_name], row[name]) for row in rows if row.get(name) is not None])
         if best and at:
             _mark(axes, at[0], best["value"] if best["name"] == panel else None)
-        axes.set_title(worded(panel), **_looks(fontsize=10))
+        axes.set_title(worded(panel), **looks(fontsize=10))
         axes.set_xlabel(axis_name)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
@@ -100,9 +100,9 @@ def matrix(counts: np.ndarray, names: Sequence[str]) -> Figure:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if size <= 30:
-        looks = {"rotation": 45, "ha": "right"} if longest > 3 else {"rotation": 0, "ha": "center"}
-        axes.set_xticks(range(size), labels, **_looks(**looks))
-        axes.set_yticks(range(size), labels, **_looks())
+        turned = {"rotation": 45, "ha": "right"} if longest > 3 else {"rotation": 0, "ha": "center"}
+        axes.set_xticks(range(size), labels, **looks(**turned))
+        axes.set_yticks(range(size), labels, **looks())
         for row, column in np.argwhere(counts > 0):
             tone = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=tone, fontsize=8)
@@ -151,9 +151,9 @@ def gallery(images: np.ndarray, titles: Sequence[tuple[str, str]], columns: int 
         axes = figure.add_subplot(lines, columns, place)
         axes.imshow(image)
         axes.set_axis_off()
-        looks = _looks(fontsize=8)
-        axes.set_title(worded(true, 26), loc="left", pad=14, color="#2b8a3e", **looks)
-        axes.annotate(worded(taken, 26), (0, 1), (0, 3), "axes fraction", "offset points", color="#c92a2a", **looks)
+        small = looks(fontsize=8)
+        axes.set_title(worded(true, 26), loc="left", pad=14, color="#2b8a3e", **small)
+        axes.annotate(worded(taken, 26), (0, 1), (0, 3), "axes fraction", "offset points", color="#c92a2a", **small)
     return figure
 
 
@@ -170,7 +170,7 @@ def explained(image: np.ndarray, heat: np.ndarray, title: str) -> Figure:
     left.imshow(image)
     right.imshow(image.mean(-1), cmap="gray", vmin=0, vmax=1)
     right.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * heat)
-    right.set_title(worded(title), **_looks(fontsize=10))
+    right.set_title(worded(title), **looks(fontsize=10))
     for axes in (left, right):
         axes.set_axis_off()
     return figure

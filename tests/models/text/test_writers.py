@@ -5,7 +5,7 @@ import torch
 from tests.helpers.examples.models import PAIRS, WRITERS, table_batch
 
 from dlx import registry
-from dlx.core import Decoder
+from dlx.core import Attending, Decoder
 from dlx.errors import ComponentError
 from dlx.testing.common import build
 
@@ -62,3 +62,37 @@ def test_copying_gives_probabilities_and_wants_one_vocabulary(name):
         assert torch.allclose(model(**batch).exp().sum(-1), torch.ones(3, 5), atol=1e-5)
     with pytest.raises(ComponentError, match="share one vocabulary"):
         made(name, {**PAIRS, "shared_vocabulary": False})
+
+
+@pytest.mark.parametrize(("name", "choices"), MODELS)
+def test_attention_is_a_share_of_each_step_that_is_no_padding(name, choices):
+    model, batch = made(name, **choices), table_batch(PAIRS)
+    assert isinstance(model, Attending)
+    with torch.no_grad():
+        weights = model.attention(**batch)
+        assert weights.shape == (3, batch["previous"].shape[1], batch["input"].shape[1])
+        assert torch.allclose(weights.sum(-1), torch.ones(weights.shape[:2]), atol=1e-5)
+        for row, length in enumerate(batch["length"].tolist()):
+            assert not weights[row, :, length:].any()
+            alone = model.attention(
+                batch["input"][row : row + 1, :length], batch["previous"][row : row + 1], torch.tensor([length])
+            )
+            assert torch.allclose(alone[0], weights[row, :, :length], atol=1e-5)
+    assert weights.std() > 1e-4
+
+
+def test_the_attention_of_a_transformer_is_the_one_it_works_with():
+    model, batch = made("transformer", heads=1, decoder_layers=1), table_batch(PAIRS)
+    block = next(model.blocks())
+    seen = []
+    recall = block.memory_attention.recall
+
+    def kept(steps, known, mask):
+        seen.append((recall(steps, known, mask), known))
+        return seen[-1][0]
+
+    block.memory_attention.recall = kept
+    with torch.no_grad():
+        weights = model.attention(**batch)
+        (found, known), *_ = seen
+        assert torch.allclose(block.memory_attention.join(weights @ known.value[:, 0]), found, atol=1e-5)

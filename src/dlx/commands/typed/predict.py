@@ -48,7 +48,9 @@ def predict(
     settings: Settings = None,
     making: Making = Making(),
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be used.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Draw where in each image the answer was found.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show why: heat maps of images, words that decide, attention.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", help="Folder of what is drawn or made; else here, or ./generated.", show_default=False),
@@ -66,8 +68,7 @@ def predict(
     rows: Iterator[dict[str, Any]]
     if making.count is None:
         _refuse_stray(bool(given), making.label)
-        drawn, written = (output or Path(), None) if explain else (None, output)
-        rows = command.predict(path, given, overrides, explain=drawn, skip_bad=skip_bad, output=written)
+        rows = command.predict(path, given, overrides, explaining=explain, skip_bad=skip_bad, output=output)
     else:
         if given or explain or skip_bad:
             raise UsageError("--count makes new images; leave out the inputs, --explain and --skip-bad")

@@ -64,6 +64,12 @@ class Attention(nn.Module):
         """Attend to a memory."""
         return self.attend(self.split(self.query(steps), 1)[0], known, mask)
 
+    def weights(self, steps: Tensor, known: Cache, mask: Tensor) -> Tensor:
+        """Compute how much each step looks at each of a memory's, as a mean over the heads (B, T, S)."""
+        query = self.split(self.query(steps), 1)[0]
+        scores = (query @ known.key.transpose(2, 3)).float() * query.shape[-1] ** -0.5
+        return scores.masked_fill(~mask, -torch.inf).softmax(-1).mean(1)
+
 
 class Block(nn.Module):
     """Attention and two dense layers, each behind a norm and added to what came in (pre-norm: Xiong et al. 2020)."""
@@ -106,6 +112,11 @@ class DecoderBlock(Block):
         steps, known = self.look(steps, None, past is None, past)
         steps = steps + self.dropout(self.memory_attention.recall(self.memory_norm(steps), memory, memory_mask))
         return self.think(steps), known
+
+    def weights(self, steps: Tensor, memory: Cache, memory_mask: Tensor) -> Tensor:
+        """Compute how much the steps of a whole answer look at those of the memory (B, T, S)."""
+        looked, _ = self.look(steps, None, True, None)
+        return self.memory_attention.weights(self.memory_norm(looked), memory, memory_mask)
 
 
 class Embedded(nn.Module):

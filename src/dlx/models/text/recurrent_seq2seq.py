@@ -25,6 +25,15 @@ class State(NamedTuple):
     covered: Tensor | None = None
 
 
+class Look(NamedTuple):
+    """The decoder's steps (B, T, E), their weights of the source (B, T, S), what they looked at again, and the state after."""
+
+    steps: Tensor
+    weights: Tensor
+    repeated: Tensor | None
+    after: State
+
+
 @models("recurrent_seq2seq")
 class RecurrentSeq2Seq(nn.Module):
     """A bidirectional recurrent encoder, and a recurrent decoder that attends to it (Luong et al. 2015, "general").
@@ -80,20 +89,27 @@ class RecurrentSeq2Seq(nn.Module):
         covered = memory.mask.new_zeros(memory.mask.shape, dtype=torch.float32) if self.coverage is not None else None
         return State(memory, (first, torch.zeros_like(first)) if self.is_lstm else (first,), covered)
 
-    def read(self, codes: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
-        """Read pieces (B, T) of the answers: logits (B, T, V), the state after them, and what was looked at again (B, T)."""
+    def look(self, codes: Tensor, state: State) -> Look:
+        """Read pieces (B, T) of the answers, and look at the source from each."""
         given: Any = state.hidden if self.is_lstm else state.hidden[0]
         steps, hidden = self.decoder(self.dropout(self.target(codes) * self.scale), given)
-        memory = state.memory
-        query = self.attend(steps)
+        query, memory = self.attend(steps), state.memory
         scores, covered, repeated = query @ memory.steps.transpose(1, 2), None, None
         if self.coverage is None or state.covered is None:
             weights = scores.masked_fill(~memory.mask[:, None], -torch.inf).softmax(-1)
         else:
             weights, covered, repeated = self.coverage(query, scores, memory.mask, state.covered)
-        joined = self.join(torch.cat((steps, weights.to(steps.dtype) @ memory.steps), -1)).tanh()
-        logits = self.output(self.dropout(joined), memory, weights)
-        return logits, State(memory, hidden if self.is_lstm else (hidden,), covered), repeated
+        return Look(steps, weights, repeated, State(memory, hidden if self.is_lstm else (hidden,), covered))
+
+    def read(self, codes: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
+        """Read pieces (B, T) of the answers: logits (B, T, V), the state after them, and what was looked at again (B, T)."""
+        seen, memory = self.look(codes, state), state.memory
+        joined = self.join(torch.cat((seen.steps, seen.weights.to(seen.steps.dtype) @ memory.steps), -1)).tanh()
+        return self.output(self.dropout(joined), memory, seen.weights), seen.after, seen.repeated
+
+    def attention(self, input: Tensor, previous: Tensor, length: Tensor | None = None) -> Tensor:
+        """Return where the decoder looks in the source: (B, T, S)."""
+        return self.look(previous, self.begin(input, length)).weights
 
     def forward(self, input: Tensor, previous: Tensor, length: Tensor | None = None) -> Tensor:
         return self.read(previous, self.begin(input, length))[0]

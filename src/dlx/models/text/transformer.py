@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
@@ -74,6 +75,15 @@ class Transformer(nn.Module):
         for block, known in zip(self.blocks(), self.remember(memory), strict=True):
             steps, _ = block.decode(steps, known, mask)
         return self.output(self.decoder_norm(steps), memory)
+
+    def attention(self, input: Tensor, previous: Tensor, length: Tensor | None = None) -> Tensor:
+        """Return where the decoder looks in the source, as a mean over blocks and heads: (B, T, S)."""
+        memory = self.encode(input, length)
+        steps, mask, weights = self.target(previous), memory.mask[:, None, None], list[Tensor]()
+        for block, known in zip(self.blocks(), self.remember(memory), strict=True):
+            weights.append(block.weights(steps, known, mask))
+            steps, _ = block.decode(steps, known, mask)
+        return torch.stack(weights).mean(0)
 
     def blocks(self) -> Iterator[DecoderBlock]:
         """Yield the blocks of the decoder."""

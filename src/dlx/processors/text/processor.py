@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dlx.core import Batch
@@ -10,7 +10,7 @@ from dlx.processors.targets import ClassTarget
 from dlx.processors.text.base import Texts
 from dlx.processors.text.encoding import Encoder
 from dlx.processors.text.lines import Line
-from dlx.processors.text.tokenizer import Tokenizer, restored_tokenizer
+from dlx.processors.text.tokenizer import WORD, Tokenizer, restored_tokenizer
 from dlx.registry import processors
 
 
@@ -19,6 +19,7 @@ class TextProcessor(Texts):
     """Encodes texts as `input` int64 (B, L), padded with 0, and `length` int64 (B,); longer ones are cut, and counted."""
 
     name = "text"
+    has_parts = True
 
     def __init__(self, tokenizer: Tokenizer, max_length: int, class_names: Sequence[str]) -> None:
         self.encoder = Encoder(tokenizer, max_length)
@@ -38,6 +39,13 @@ class TextProcessor(Texts):
         if len(answers) != len(texts):
             return answers
         return [{"text": text} | answer for text, answer in zip(texts, answers, strict=True)]
+
+    def parts(self, example: Line) -> Iterator[tuple[str, Line]]:
+        """Yield the words and the single marks of a text, each with the text without it."""
+        for found in WORD.finditer(example.text):
+            before, after = example.text[: found.start()], example.text[found.end() :]
+            one_blank = after[1:] if before.endswith(" ") and after.startswith(" ") else after
+            yield found[0], Line((before + one_blank).strip(), example.place)
 
     def describe(self) -> list[str]:
         """Say what texts are cut into."""

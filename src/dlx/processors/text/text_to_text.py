@@ -49,6 +49,10 @@ class TextToTextProcessor(Texts):
         """Return the pieces of source texts, by code."""
         return list(self.source.tokenizer.pieces)
 
+    def target_vocabulary(self) -> list[str]:
+        """Return the pieces of answers, by code."""
+        return list(self.target.pieces)
+
     def blank(self, example: Line) -> dict[str, Any] | None:
         """Answer a blank line by a blank line."""
         return None if example.text.strip() else {"text": example.text, "output": ""}

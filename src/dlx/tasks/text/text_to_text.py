@@ -56,6 +56,13 @@ class TextToText(TextWriter):
         token = torch.full((len(codes),), BEGIN, device=codes.device)
         return laid(self.search(self.model.begin(codes, batch["length"]), token, self.most, numbers(batch)), codes.device)
 
+    def attention(self, batch: Batch, prediction: Batch) -> Tensor:
+        """Tell where in the texts the answers' pieces came from (B, T, S): what the model looked at before it wrote each."""
+        output = prediction["output"]
+        previous = torch.cat((torch.full_like(output[:, :1], BEGIN), output[:, :-1].clamp_min(0)), 1)
+        weights: Tensor = self.model.attention(batch["input"], previous, batch["length"])
+        return weights
+
     def trivial(self, text: str) -> str:
         """Answer a text without having learned anything."""
         raise NotImplementedError
