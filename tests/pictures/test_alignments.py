@@ -10,8 +10,8 @@ from dlx.pictures.alignments import BLANK, LONGEST, NAMED, alignment
 def test_pieces_stand_beside_their_cells():
     figure = alignment(np.array([[0.75, 0.25, 0.0], [0.0, 0.5, 0.5]]), ["a", " ", "$x$\n"], ["<end>", "日\x1b"])
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", BLANK, "$x$\\n"]
-    assert next(label.get_text() for label in axes.get_yticklabels()) == "<end>"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", BLANK, "$x$\\x0a"]
+    assert axes.get_yticklabels()[0].get_text() == "<end>"
     assert axes.images[0].get_array().tolist() == [[0.75, 0.25, 0.0], [0.0, 0.5, 0.5]]
     content = io.BytesIO()
     figure.savefig(content)
