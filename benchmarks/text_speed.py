@@ -208,7 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--pairs", type=int, default=1000, help=f"of an epoch, {LEAST} at least")
+    parser.add_argument("--pairs", type=int, default=800, help=f"of an epoch, {LEAST} at least")
     parser.add_argument("--epochs", type=int, default=2, help="that are timed")
     parser.add_argument("--sentences", type=int, default=1000)
     parser.add_argument("--run", help="a run whose model and test split write (default: drawn weights, recorded lengths)")

@@ -7,6 +7,7 @@ from tests.helpers.examples.models import PAIRS, WRITERS, table_batch
 from dlx import registry
 from dlx.core import Attending, Decoder
 from dlx.errors import ComponentError
+from dlx.tasks.text.search import BEGIN, END, Decoding, search
 from dlx.testing.common import build
 
 CELLS = [("recurrent_seq2seq", {"cell": cell}) for cell in ("simple_rnn", "lstm", "gru")]
@@ -44,6 +45,21 @@ def test_padding_changes_nothing(name, choices):
         for row, length in enumerate(batch["length"].tolist()):
             alone = model(batch["input"][row : row + 1, :length], batch["previous"][row : row + 1], torch.tensor([length]))
             assert torch.allclose(alone[0], whole[row], atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "choices"), MODELS)
+def test_what_is_written_greedily_is_what_the_whole_model_would_write(name, choices):
+    model, batch = made(name, **choices), table_batch(PAIRS)
+    codes, length, most = batch["input"], batch["length"], 6
+    with torch.no_grad():
+        found = search(model, model.begin(codes, length), 3, most, Decoding(), None, "cpu")
+        for row, answer in enumerate(found):
+            written = [BEGIN]
+            while len(written) <= most and written[-1] != END:
+                scores = model(codes[row : row + 1], torch.tensor([written]), length[row : row + 1])[0, -1]
+                scores[: BEGIN + 1] = -torch.inf
+                written.append(int(scores.argmax()))
+            assert answer == written[1:]
 
 
 @pytest.mark.parametrize("name", WRITERS)
