@@ -86,12 +86,14 @@ def ended(logits: Any, left: Any) -> Any:
 
 def searched(model: Any, batch: tuple[Any, Any, Any], forced: bool, beams: int) -> list[list[int]]:
     """Write by dlx's search."""
+    import torch
+
     from dlx.tasks.text.search import Decoding, search
 
     codes, length, pieces = batch
     writer = Ending(model, pieces) if forced else model
     how = Decoding(beam_size=beams)
-    return search(writer, writer.begin(codes, length), len(codes), int(pieces.max()), how, None, "cpu")
+    return search(writer, writer.begin(codes, length), torch.full_like(length, common.BEGIN), int(pieces.max()), how, None)
 
 
 def greedy(model: Any, batch: tuple[Any, Any, Any], forced: bool) -> list[list[int]]:

@@ -54,7 +54,9 @@ def test_the_evidence_of_a_word_is_what_the_log_odds_lose_without_it(judging):
     assert answer["label"] == "good"
     for (_, evidence), other in zip(answer["words"], dlx.predict(judging, without), strict=True):
         share = other["probability"]["good"]
-        assert evidence == pytest.approx(odds(answer) - math.log(share / (1 - share)), rel=0.01)  # probabilities near 1 have few digits left
+        assert evidence == pytest.approx(
+            odds(answer) - math.log(share / (1 - share)), rel=0.01
+        )  # probabilities near 1 have few digits left
 
 
 @pytest.mark.parametrize("model", [None, RNN, LAYERS])

@@ -52,7 +52,7 @@ def test_what_is_written_greedily_is_what_the_whole_model_would_write(name, choi
     model, batch = made(name, **choices), table_batch(PAIRS)
     codes, length, most = batch["input"], batch["length"], 6
     with torch.no_grad():
-        found = search(model, model.begin(codes, length), 3, most, Decoding(), None, "cpu")
+        found = search(model, model.begin(codes, length), torch.full((3,), BEGIN), most, Decoding(), None)
         for row, answer in enumerate(found):
             written = [BEGIN]
             while len(written) <= most and written[-1] != END:
