@@ -20,7 +20,7 @@ def test_of_discrete_actions():
     logits, action = 3 * torch.randn(50, 4), torch.arange(50) % 4
     policy, expected = Categorical(4), OfTorch(logits=logits)
     torch.testing.assert_close(policy.log_probability(logits, action), expected.log_prob(action))
-    torch.testing.assert_close(policy.entropy(logits), expected.entropy())
+    torch.testing.assert_close(policy.measure(logits, action), (expected.log_prob(action), expected.entropy()))
     assert torch.equal(policy.greedy(logits), expected.probs.argmax(-1))
 
 
@@ -35,7 +35,7 @@ def test_of_continuous_actions():
     given, action = torch.randn(50, 6), torch.randn(50, 3)
     policy, expected = Normal(3), normal(given)
     torch.testing.assert_close(policy.log_probability(given, action), expected.log_prob(action))
-    torch.testing.assert_close(policy.entropy(given), expected.entropy())
+    torch.testing.assert_close(policy.measure(given, action), (expected.log_prob(action), expected.entropy()))
     assert torch.equal(policy.greedy(given), given[:, :3])
 
 

@@ -32,8 +32,8 @@ class Policy(Protocol):
     def log_probability(self, policy: Tensor, action: Tensor) -> Tensor:
         """Return the log-probability (B,) of actions, or of continuous ones its density."""
 
-    def entropy(self, policy: Tensor) -> Tensor:
-        """Return the entropy (B,) in nats."""
+    def measure(self, policy: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-probability (B,) of actions, and the entropy (B,) in nats."""
 
     @property
     def collapsed(self) -> float:
@@ -59,10 +59,10 @@ class Categorical:
         """Return the log-probability (B,) of actions (B,)."""
         return policy.log_softmax(-1).gather(-1, action[:, None]).squeeze(-1)
 
-    def entropy(self, policy: Tensor) -> Tensor:
-        """Return the entropy (B,) in nats."""
+    def measure(self, policy: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-probability (B,) of actions (B,), and the entropy (B,) in nats."""
         shares = policy.log_softmax(-1)
-        return -(shares.exp() * shares).sum(-1)
+        return shares.gather(-1, action[:, None]).squeeze(-1), -(shares.exp() * shares).sum(-1)
 
 
 class Normal:
@@ -87,9 +87,9 @@ class Normal:
         standard = (action - mean) * (-log_deviation).exp()
         return -(standard.square() / 2 + log_deviation + HALF_LOG_TAU).sum(-1)
 
-    def entropy(self, policy: Tensor) -> Tensor:
-        """Return the entropy (B,) in nats."""
-        return (policy.chunk(2, -1)[1] + HALF_LOG_TAU + 0.5).sum(-1)
+    def measure(self, policy: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log of the density (B,) at actions (B, A), and the entropy (B,) in nats."""
+        return self.log_probability(policy, action), (policy.chunk(2, -1)[1] + HALF_LOG_TAU + 0.5).sum(-1)
 
 
 def policy_of(task: str, num_actions: int | None, action_size: int | None) -> Categorical | Normal:

@@ -68,12 +68,14 @@ class PPO(Control):
     def forward(self, batch: Batch) -> Loss:
         """Compute the loss of a minibatch of a rollout."""
         policy, value = self.run(batch)
-        change = self.policy.log_probability(policy, batch["action"]) - batch["log_probability"]
+        log_probability, entropies = self.policy.measure(policy, batch["action"])
+        change, entropy = log_probability - batch["log_probability"], entropies.mean()
         ratio = change.exp()
         surrogate = clipped_surrogate(ratio, self.advantage(batch), self.clip).mean()
         error = self.value_error(value, batch).mean()
-        entropy = self.policy.entropy(policy).mean()
-        loss = self.value_weight * error - surrogate - self.entropy_weight * entropy
+        loss = self.value_weight * error - surrogate
+        if self.entropy_weight:
+            loss = loss - self.entropy_weight * entropy
         with torch.no_grad():
             far, away = (ratio - 1 - change).mean(), ((ratio - 1).abs() > self.clip).float().mean()
         scalars = {"policy_loss": -surrogate.detach(), "value_loss": error.detach(), "entropy": entropy.detach()}
