@@ -73,7 +73,9 @@ def test_before_any_update_the_policy_is_the_one_that_played(kind):
     loss = task({**batch, **done})
     assert loss.scalars["approximate_kl"].item() == pytest.approx(0, abs=1e-6)
     assert loss.scalars["clip_fraction"] == 0
-    best = task.act(batch, explore=False)["action"]
+    greedy = task.act(batch, explore=False)
+    best = greedy["action"]
+    assert torch.equal(greedy["value"], done["value"])
     assert torch.equal(best, task.predict(batch)["action"])
     assert done["action"].dtype == best.dtype == (torch.int64 if kind == "discrete" else torch.float32)
     assert not torch.equal(done["action"], best)

@@ -50,6 +50,13 @@ class PPO(Control):
         policy, value = super().run(batch)
         return policy.float(), value.float()
 
+    def act(self, batch: Batch, explore: bool) -> Batch:
+        """Choose or draw actions; the values (B,) of the observations always stand beside them."""
+        if explore:
+            return super().act(batch, explore)
+        policy, value = self.run(batch)
+        return {"action": self.policy.greedy(policy), "value": value}
+
     def explore(self, batch: Batch) -> Batch:
         """Draw actions, with their log-probabilities and the values (B,) of the observations."""
         policy, value = self.run(batch)
