@@ -165,7 +165,12 @@ def dates(folder, patch):
     return {"tokenizer": "characters", "batch_size": 512}
 
 
+def rollouts(folder, patch):
+    return {"environment": "CartPole-v1", "copies": 3, "steps": 10, "batch_size": 8, "passes": 2, "episodes": 5}
+
+
 SOURCES = {
+    "rollouts": rollouts,
     "text_jsonl": text_jsonl,
     "text_folder": text_folder,
     "pairs_csv": pairs_csv,
