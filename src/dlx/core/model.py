@@ -51,3 +51,17 @@ class Decoder(Protocol):
 
     def select(self, state: Any, rows: Tensor) -> Any:
         """Return the state of some rows (M,), which may come more than once."""
+
+
+@runtime_checkable
+class Observing(Protocol):
+    """A model that sees observations of an environment its own way, such as normalised by those it was shown."""
+
+    def see(self, input: Tensor) -> Tensor:
+        """Return observations (B, ...) as the parts of the model read them."""
+
+    def observe(self, input: Tensor) -> None:
+        """Count observations (B, ...) into statistics that nothing uses before `settle`."""
+
+    def settle(self) -> None:
+        """Let all that was counted change how observations are seen."""
