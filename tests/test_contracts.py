@@ -20,7 +20,7 @@ def name_of(item):
 
 
 EXAMPLES = {
-    "model": {*models.CLASSIFIERS, *models.GENERATORS},
+    "model": {*models.CLASSIFIERS, *models.GENERATORS, *(name for name, *_ in models.ACTING)},
     "layer": {name_of(item) for item, _, _ in LAYERS},
     "task": set(others.TASKS),
     "data set": set(sources.SOURCES),
@@ -81,6 +81,12 @@ def test_models_that_generate(name, more):
     given, facts = models.GENERATORS[name]
     choices = given | more
     testing.check_model(name, facts, words(name, choices, facts), choices, trained=name == "unet")
+
+
+@pytest.mark.parametrize(("name", "choices", "facts", "output"), models.ACTING)
+def test_models_that_act(name, choices, facts, output):
+    trained = name != "actor_and_twin_critics"  # its forward is the actor alone
+    testing.check_model(name, facts, models.table_batch(facts), choices, output_shape=output, trained=trained)
 
 
 @pytest.mark.parametrize(("written", "input_shape", "output_shape"), LAYERS, ids=lambda value: str(value)[:40])

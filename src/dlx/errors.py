@@ -103,6 +103,8 @@ FOREIGN = {
     "lr_scheduler": "schedule", "optim": "optimizer", "units": "size", "random_seed": "seed", "gpu": "device",
     "accelerator": "device", "gradient_clip_val": "clip_norm", "max_grad_norm": "clip_norm",
     "accumulate_grad_batches": "accumulate", "gradient_accumulation_steps": "accumulate", "patience": "early_stopping",
+    "env": "environment", "env_id": "environment", "gamma": "discount", "num_envs": "copies", "n_envs": "copies",
+    "n_steps": "steps", "num_steps": "steps", "buffer_size": "capacity", "learning_starts": "warmup",
     "batch": "batch_size", "logger": "loggers", "metric": "metrics", "type": "name", "class": "name",
 }  # fmt: skip
 

@@ -20,6 +20,8 @@ def clock(monkeypatch):
 class Still:
     """Stands for a source."""
 
+    keeps_tensors = False
+
     def state_dict(self):
         return {}
 

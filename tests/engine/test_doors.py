@@ -112,6 +112,47 @@ def test_a_source_prepares_before_its_first_batch_and_its_numbers_are_in_the_log
     assert all("train/loss" in row for row in lines.rows)
 
 
+class Telling(Wishing):
+    """Says of each sample how wrong it was, in two losses of a step."""
+
+    def losses(self, batch):
+        for _ in range(2):
+            error = self.model(batch["observation"]).squeeze(-1)
+            yield Loss(error.square().mean(), len(error), feedback=error.abs())
+
+
+class Listening(Room):
+    """A room that remembers what it heard."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def train(self, actor):
+        for batch in super().train(actor):
+            yield batch | {"index": torch.arange(self.seen - 2, self.seen)}
+
+    def hear(self, index, feedback):
+        self.heard.append((index.tolist(), feedback.tolist()))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_source_hears_after_the_step_what_the_task_says_of_its_samples(accumulate):
+    source = Listening()
+    task = Telling(nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(task.parameters(), lr=0.1)
+    options = TrainerOptions(accumulate=accumulate)
+    one = Trainer(task, source, {"": optimizer}, {"": Schedule()}, list, Device(name="cpu"), 0, 2, options)
+    seen, expected = [], []
+    for group in one.groups():
+        expected.append([task.model(batch["observation"]).squeeze(-1).abs().tolist() for batch in group])
+        one.descend(group)
+        seen.append(len(source.heard))
+    assert seen == [2 * accumulate, 4 * accumulate]
+    assert [index for index, _ in source.heard[:accumulate]] == [[n + 2, n + 3] for n in range(accumulate)]
+    assert [told for _, told in source.heard[:accumulate]] == [pytest.approx(values) for values in expected[0]]
+
+
 def test_signals_are_seen_between_the_pieces_of_a_preparation():
     source = Room(warm=100)
     keeper = Keeper(lambda: signal.SIGTERM if source.seen == 7 else None)

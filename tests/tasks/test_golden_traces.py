@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.helpers import control
 
 from dlx import registry
 from dlx.assembly.experiment import prepare
@@ -59,6 +60,51 @@ metrics: []
 steps: 20
 trainer: {log_every: 1}
 """,
+    "ppo": """
+task: {name: ppo, entropy_weight: 0.01, value_clip: 0.2}
+data: discrete_rollouts
+model: {name: actor_critic, normalize: true}
+optimizer: {name: adam, lr: 0.001}
+metrics: []
+steps: 20
+trainer: {log_every: 1, clip_norm: 0.5, evaluate_every: 100}
+""",
+    "dqn": """
+task: {name: dqn, target_every: 5}
+data: discrete_replay
+model: {name: q_network, duelling: true}
+optimizer: {name: adam, lr: 0.001}
+metrics: []
+steps: 20
+trainer: {log_every: 1}
+""",
+    "sac": """
+task: {name: sac, tau: 0.05}
+data: continuous_replay
+model: {name: actor_and_twin_critics, actor: [{dense: 16}, relu], critic: [{dense: 16}, relu]}
+optimizer: {name: adam, lr: 0.001}
+metrics: []
+steps: 20
+trainer: {log_every: 1}
+""",
+    "td3": """
+task: {name: td3, tau: 0.05}
+data: continuous_replay
+model: {name: actor_and_twin_critics, stochastic: false, actor: [{dense: 16}, relu], critic: [{dense: 16}, relu]}
+optimizer: {name: adam, lr: 0.001}
+metrics: []
+steps: 20
+trainer: {log_every: 1, accumulate: 2}
+""",
+    "behaviour_cloning": """
+task: {name: behaviour_cloning, loss: likelihood}
+data: continuous_replay
+model: actor_critic
+optimizer: {name: adam, lr: 0.001}
+metrics: []
+steps: 20
+trainer: {log_every: 1}
+""",
     "gan": """
 task: {name: gan, r1: 0.5, r1_every: 4}
 data: {name: digits, form: image, batch_size: 16}
@@ -102,7 +148,9 @@ def test_the_losses_of_the_first_steps_are_what_they_always_were(name):
         def log(self, step, scalars):
             self.found.append({key: round(value, 8) for key, value in scalars.items() if key.startswith("train/loss")})
 
-    trainer = build_trainer(prepare(spec.parse(EXPERIMENTS[name], "x.yaml")))
+    with registry.sources.scratch() as sources:
+        control.enter(sources)  # stand-ins for environments
+        trainer = build_trainer(prepare(spec.parse(EXPERIMENTS[name], "x.yaml")))
     logger = Losses()
     logger.found = []
     trainer.fit(logger)

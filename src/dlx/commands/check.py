@@ -41,6 +41,9 @@ def check(config: str, overrides: list[str]) -> str:
         lines.append(
             f"training time   {seconds * 1000:.3g} ms a step{per_epoch}, {written_time(seconds * trainer.total_steps)} in all"
         )
+    if (frames := built.source.frames_per_batch) and trainer.total_steps:
+        in_all = frames * trainer.total_steps * trainer.options.accumulate
+        lines.append(f"environment     {frames:.4g} frames a batch, about {in_all:,.0f} in all")
     lines.append(f"checkpoint      {_bytes(size)}, written and read back")
     if found:
         lines.append("metrics         " + ", ".join(f"val/{name}" for name in found.scalars))

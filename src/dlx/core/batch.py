@@ -21,6 +21,7 @@ class Loss:
     weight: float | Tensor = 1.0  # samples, tokens, frames: makes accumulation exact
     part: str = ""  # the submodule of the model that steps; "" is the whole model
     scalars: Mapping[str, float | Tensor] = field(default_factory=dict)  # more numbers for the log
+    feedback: Tensor | None = None  # (B,) what the source hears of each sample after the step, such as its error
 
 
 class Picture(Protocol):

@@ -67,3 +67,17 @@ class Attending(Protocol):
 
     def attention(self, input: Tensor, previous: Tensor, length: Tensor | None = None) -> Tensor:
         """Return how much each piece that follows `previous` (B, T) looks at each step: (B, T, S), 1 in sum, 0 on padding."""
+
+
+@runtime_checkable
+class Observing(Protocol):
+    """A model that sees observations of an environment its own way, such as normalised by those it was shown."""
+
+    def see(self, input: Tensor) -> Tensor:
+        """Return observations (B, ...) as the parts of the model read them."""
+
+    def observe(self, input: Tensor) -> None:
+        """Count observations (B, ...) into statistics that nothing uses before `settle`."""
+
+    def settle(self) -> None:
+        """Let all that was counted change how observations are seen."""

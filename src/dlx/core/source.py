@@ -35,8 +35,15 @@ class Source(ABC):
     drawn: frozenset[str] = frozenset()  # splits that are drawn from the training split's own files
     batches_per_epoch: int | None = None  # None: there are no epochs, only steps
     batch_sizes: tuple[int, ...] = ()  # of training: the usual one, then that of an epoch's last batch if it is smaller
-    keeps_tensors: ClassVar[bool] = False  # whether `state_dict` has tensors, such as a replay memory
+    # Whether `state_dict` has tensors, such as a replay memory. They may be its own, which change as it goes on: whoever keeps
+    # a state writes it down. Such a source is not interrupted while a batch is waited for.
+    keeps_tensors: ClassVar[bool] = False
     ordered: ClassVar[bool] = False  # whether `order` tells the samples of training batches without making them
+    frames_per_batch: float | None = None  # of an environment, that a training batch stands for; None: there is none
+    remedy: str = (  # where training waits for its batches
+        "Larger batches help (batch_size), and, where the data set has such settings, smaller images (image_size, cache_size), "
+        "fewer augmentations, and a cache rather than none"
+    )
     random_inputs: bool = False  # whether a sample comes otherwise each time, as under augmentation
 
     def to(self, device: torch.device) -> None:
@@ -55,6 +62,9 @@ class Source(ABC):
     @abstractmethod
     def train(self, actor: Act | None) -> Iterator[Batch]:
         """Yield the batches from the present position to the end of the epoch."""
+
+    def hear(self, index: Tensor, feedback: Tensor) -> None:
+        """Called after a step with what the task says of each sample (B,), by the batch's word `index` (`Loss.feedback`)."""
 
     @abstractmethod
     def evaluate(self, actor: Act | None, split: str) -> Iterator[Batch]:

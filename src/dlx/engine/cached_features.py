@@ -49,6 +49,7 @@ class CachedFeatures(Source):
         self.source, self.model, self.device = source, model, device
         self.facts: Mapping[str, Any] = source.facts
         self.processor: Processor | None = source.processor
+        self.remedy = source.remedy
         self.batches_per_epoch, self.batch_sizes = source.batches_per_epoch, source.batch_sizes
         self.kept: dict[str, CachedSplit] = {}
         self.first: dict[str, Batch] = {}  # of each split its first batch, which rehearsals look at more than once
@@ -74,6 +75,10 @@ class CachedFeatures(Source):
         words = self.kept["train"].words
         for index in self.source.order():
             yield {word: value[index] for word, value in words.items()} | {"index": index}
+
+    def hear(self, index: Tensor, feedback: Tensor) -> None:
+        """Let the source within hear it."""
+        self.source.hear(index, feedback)
 
     def evaluate(self, actor: Act | None, split: str) -> Iterator[Batch]:
         """Yield the batches of a split in their fixed order."""

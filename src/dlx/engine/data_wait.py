@@ -12,10 +12,6 @@ from dlx.core import Batch, Source
 STEPS_JUDGED = 200  # steps to a span that is judged; an epoch where that has fewer
 SHORTEST_SECONDS = 10.0  # that a span takes at least: nobody needs advice on what is over sooner
 MOST_WAITING = 0.3  # share of a span that may go by in waiting
-ADVICE = (
-    "of the training time goes by in waiting for data. Larger batches help (batch_size), and, where the data set has such "
-    "settings, smaller images (image_size, cache_size), fewer augmentations, and a cache rather than none"
-)
 
 
 class Waiting:
@@ -24,8 +20,8 @@ class Waiting:
     The first batch is not counted: what is made once is made for it. Nothing but the log depends on this clock.
     """
 
-    def __init__(self, span: int) -> None:
-        self.span, self.steps, self.told = span, -1, False
+    def __init__(self, span: int, remedy: str = Source.remedy) -> None:
+        self.span, self.steps, self.told, self.remedy = span, -1, False, remedy
         self.asked = self.given = 0.0
         self.position: dict[str, Any] | None = None  # the source's, before the group that is waited for
         self.waited = self.spent = 0.0  # seconds since the span began
@@ -33,7 +29,7 @@ class Waiting:
 
     def take(self, batches: Iterator[Batch], count: int, source: Source) -> list[Batch]:
         """Draw the batches of a step, and note how long that takes."""
-        self.position, self.asked = source.state_dict(), time.perf_counter()
+        self.position, self.asked = None if source.keeps_tensors else source.state_dict(), time.perf_counter()
         group = list(islice(batches, count))
         self.position, self.given = None, time.perf_counter()
         return group
@@ -63,4 +59,4 @@ class Waiting:
             return None
         share, self.told = self.waited / self.spent, self.waited > MOST_WAITING * self.spent
         self.steps, self.waited, self.spent, self.line = 0, 0.0, 0.0, (0.0, 0.0)
-        return f"{share:.0%} {ADVICE}" if self.told else None
+        return f"{share:.0%} of the training time goes by in waiting for data. {self.remedy}" if self.told else None

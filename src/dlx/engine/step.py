@@ -36,18 +36,20 @@ class Stepper:
         self.steps = {part: _bare_step(optimizer) for part, optimizer in optimizers.items()}
         # Forward passes run in this one; made once, since to enter it costs less than to make it.
         self.forward_context = nullcontext() if device.precision == "float32" else device.autocast()
+        self.feedback: list[tuple[Tensor, Tensor]] = []  # of the last step: the samples' numbers, and what is said of each
         self.part_of: dict[str, str] = {}  # of each further number of a loss, the part whose loss gives it
 
     def __call__(self, group: Sequence[Batch], totals: Totals) -> None:
         """Step once for every loss that the batches yield; the k-th losses of all batches are one sum."""
         streams = [self.task.losses(batch) for batch in group]
+        self.feedback = []
         while part := self.backward(streams, group, totals):
             self.update(part[0], part[1], group, totals)
 
     def backward(self, streams: list[Iterator[Loss]], group: Sequence[Batch], totals: Totals) -> tuple[str, float] | None:
         """Take the next loss of every batch backward: the part it concerns and the weight to divide by."""
         part, weight, ended = None, 0.0, 0
-        for stream in streams:
+        for stream, batch in zip(streams, group, strict=True):
             with self.forward_context:
                 loss = next(stream, None)
             if loss is None:
@@ -59,6 +61,8 @@ class Stepper:
             elif part != loss.part:
                 raise DlxError(f"batches of one step yield losses of different parts: '{part}' and '{loss.part}'")
             self.record(loss, group, totals)
+            if loss.feedback is not None:
+                self.feedback.append((batch["index"].cpu(), loss.feedback.detach().cpu()))
             # Of one batch the mean is taken as it is; of several, each weighs by its items and the sum is divided once.
             value: Any = loss.value if len(streams) == 1 else loss.value * loss.weight
             value.backward(inputs=parameters if part else None)

@@ -49,7 +49,7 @@ class Trainer:
         self.evaluate_every = options.evaluate_every or self.steps_per_epoch or max(total_steps // 20, 1)
         self.stepper = Stepper(task, optimizers, device, options.clip_norm)
         self.average = MovingAverage(task, options.ema) if options.ema else None
-        self.waiting = Waiting(min(STEPS_JUDGED, self.steps_per_epoch or STEPS_JUDGED))
+        self.waiting = Waiting(min(STEPS_JUDGED, self.steps_per_epoch or STEPS_JUDGED), source.remedy)
         self.base_lr = {part: [g["lr"] for g in o.param_groups] for part, o in optimizers.items()}
         self.factor = dict.fromkeys(optimizers, 1.0)
         self.left_factors: dict[str, float] = {}  # of the last step before a resume
@@ -128,6 +128,8 @@ class Trainer:
             self.stepper(group, self.totals)
         except NonFiniteError as error:
             raise NonFiniteError(f"step {self.step + 1}: {error}") from None
+        for index, feedback in self.stepper.feedback:
+            self.source.hear(index, feedback)
         self.step += 1
         if self.average:
             self.average.update()

@@ -19,7 +19,7 @@ from dlx.layers.shorthand import FactOrNumber, LayerList, OneLayer, Size, Writte
 from dlx.registry import layers
 from dlx.registry.signatures import markers
 
-__all__ = ["LayerList", "OneLayer", "PaddedStack", "Row", "Size", "Stack", "assemble", "build_stack"]
+__all__ = ["LayerList", "OneLayer", "PaddedStack", "Row", "Size", "Stack", "assemble", "build_stack", "shaping"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,12 @@ class PaddedStack(Stack, ReadsLength):
         for module in self.reading:
             length = module.output_length(length)
         return length
+
+
+def shaping(layout: Sequence[Row]) -> Path:
+    """Return the path of the layer, of one or more, that gave the output its shape."""
+    rows = [row for row in layout if row.parameters or row.input_shape != row.output_shape]
+    return (rows or layout)[-1].path
 
 
 def build_stack(

@@ -8,7 +8,7 @@ from torch import nn
 
 from dlx.errors import Path
 from dlx.layers.activation import activation_name
-from dlx.layers.stack import LayerList, PaddedStack, Row, Stack, assemble
+from dlx.layers.stack import LayerList, PaddedStack, Row, Stack, assemble, shaping
 from dlx.registry import models
 
 
@@ -21,8 +21,7 @@ class Sequential(Stack):
 
     def __init__(self, modules: Mapping[str, nn.Module], layout: Iterable[Row]) -> None:
         super().__init__(modules, layout)
-        shaping = [row for row in self.layout if row.parameters or row.input_shape != row.output_shape]
-        self.output_path: Path = (shaping or self.layout)[-1].path
+        self.output_path: Path = shaping(self.layout)
         self.output_activation = activation_name(self[-1])
 
 

@@ -25,7 +25,7 @@ FACTS = frozenset((
     "target_vocab_size", "shared_vocabulary", "max_target_length",
     "class_names", "skipped_count", "class_counts", "num_outputs", "target_names", "target_mean", "target_std", "seed",
     "training", "trained", "facts", "model", "params", "run", "quiet", "total_steps", "steps_per_epoch", "warmup_steps", "processor",
-    "wanted_splits", "task_target", "padded",
+    "wanted_splits", "task_target", "padded", "num_actions", "action_size", "rollout_steps", "replay_capacity", "discount",
 ))  # fmt: skip
 log = logging.getLogger("dlx")
 

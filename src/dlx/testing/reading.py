@@ -14,6 +14,8 @@ from dlx.testing.common import as_json, same
 
 WORDS = frozenset((
     "input", "category", "target", "index", "length", "reference", "text", "previous", "mask", "box", "label", "features",
+    "action", "log_probability", "value", "advantage", "return", "reward", "discount", "next_input", "weight",
+    "episode_return", "episode_length", "success",
 ))  # fmt: skip
 
 

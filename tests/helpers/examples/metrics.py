@@ -81,6 +81,24 @@ def spoken():
     return batches
 
 
+def played():
+    """Episodes in batches of different sizes; the predictions pass their numbers on."""
+    draw = torch.Generator().manual_seed(3)
+    batches = []
+    for size in (1, 7, 4):
+        words = {
+            "episode_return": torch.randn(size, generator=draw, dtype=torch.float64) * 100,
+            "episode_length": torch.randint(1, 500, (size,), generator=draw),
+            "success": torch.randint(0, 2, (size,), generator=draw).float(),
+        }
+        batches.append((words, {**words, "index": torch.arange(size)}))
+    return batches
+
+
+def of_episodes(word):
+    return np.concatenate([words[word].numpy() for words, _ in played()])
+
+
 def _classes():
     batches = classified()
     true = np.concatenate([words["target"].numpy() for _, words in batches])
@@ -130,6 +148,18 @@ METRICS = {
     "bleu": ({}, spoken, TEXTS + "test_bleu_and_chrf_are_sacrebleus"),
     "chrf": ({"word_order": 2}, spoken, TEXTS + "test_bleu_and_chrf_are_sacrebleus"),
     "rouge": ({}, spoken, TEXTS + "test_rouge_is_that_of_rouge_score"),
+    "episode_return": (
+        {},
+        played,
+        {
+            "episode_return": of_episodes("episode_return").mean(),
+            "episode_return_deviation": of_episodes("episode_return").std(),
+            "episode_return_min": of_episodes("episode_return").min(),
+            "episode_return_max": of_episodes("episode_return").max(),
+        },
+    ),
+    "episode_length": ({}, played, {"episode_length": of_episodes("episode_length").mean()}),
+    "success_rate": ({}, played, {"success_rate": of_episodes("success").mean()}),
     "mae": ({}, measured, {"mae": reference.mean_absolute_error(*_values())}),
     "mse": ({}, measured, {"mse": reference.mean_squared_error(*_values())}),
     "rmse": ({}, measured, REGRESSION),

@@ -47,6 +47,20 @@ GENERATORS = {
     ),
     **{name: ({}, IMAGE) for name in ("dcgan", "sngan", "mlp_gan", "conv_vae", "unet")},
 }
+OBSERVED = {"input_shape": [4], "num_actions": 3, "discount": 0.99}
+MOVED = {"input_shape": [4], "action_size": 2, "discount": 0.99}
+PIXELS = {"input_shape": [4, 12, 12], "num_actions": 3, "discount": 0.99}
+SEEING = [{"conv2d": {"filters": 4, "kernel_size": 3}}, "relu", "flatten"]
+# Models that act: name, choices, facts, numbers of the first output of a sample.
+ACTING = [
+    ("actor_critic", {}, OBSERVED, (3,)),
+    ("actor_critic", {"shared": True, "actor": [{"dense": 8}], "normalize": True}, MOVED, (4,)),
+    ("actor_critic", {"shared": True, "body": SEEING}, PIXELS, (3,)),
+    ("q_network", {"normalize": True}, OBSERVED, (3,)),
+    ("q_network", {"body": SEEING, "duelling": True, "stream": [{"dense": 8}, "relu"], "orthogonal": True}, PIXELS, (3,)),
+    ("actor_and_twin_critics", {}, MOVED, (4,)),
+    ("actor_and_twin_critics", {"body": SEEING, "stochastic": False}, {**MOVED, "input_shape": [4, 12, 12]}, (2,)),
+]
 CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **CONTINUERS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
 
 

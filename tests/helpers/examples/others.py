@@ -101,7 +101,44 @@ def lines():
     return {"input": codes.scatter(1, length[:, None] - 1, 3), "length": length, "index": torch.arange(12)}
 
 
+ROOM = {"input_shape": [4], "seed": 0, "discount": 0.9}
+DISCRETE, CONTINUOUS = {**ROOM, "num_actions": 3}, {**ROOM, "action_size": 2}
+ROLLOUTS, REPLAY = {"rollout_steps": 12}, {"replay_capacity": 100}
+
+
+def acting(name, facts, **choices):
+    from dlx.testing.common import build
+
+    torch.manual_seed(0)
+    return build(registry.models, name, choices, facts)
+
+
+def played(facts, size=12, seed=1):
+    """Draw a batch with all words of rollouts, of a replay memory and of an evaluation."""
+    draw = torch.Generator().manual_seed(seed)
+    normal = lambda *shape: torch.randn(size, *shape, generator=draw)  # noqa: E731
+    words = {word: normal(*facts["input_shape"]) for word in ("input", "next_input")}
+    numbers = {word: normal() for word in ("value", "advantage", "return", "reward", "episode_return")}
+    chances = {"log_probability": -1.5 + normal() / 9, "discount": 0.9 * (normal() > -1), "weight": 0.5 + normal().abs()}
+    action = torch.arange(size) % 3 if "num_actions" in facts else normal(facts["action_size"]).tanh()
+    ends = {"episode_length": torch.full((size,), 9.0), "success": (normal() > 0).float(), "index": torch.arange(size)}
+    return {**words, **numbers, **chances, **ends, "action": action}
+
+
+CONTROL = {
+    "ppo": ({}, {**DISCRETE, **ROLLOUTS}, lambda: acting("actor_critic", DISCRETE), lambda: played(DISCRETE)),
+    "dqn": ({}, {**DISCRETE, **REPLAY}, lambda: acting("q_network", DISCRETE), lambda: played(DISCRETE)),
+    "sac": ({}, {**CONTINUOUS, **REPLAY}, lambda: acting("actor_and_twin_critics", CONTINUOUS), lambda: played(CONTINUOUS)),
+    "td3": (
+        {"policy_delay": 1},
+        {**CONTINUOUS, **REPLAY},
+        lambda: acting("actor_and_twin_critics", CONTINUOUS, stochastic=False),
+        lambda: played(CONTINUOUS),
+    ),
+    "behaviour_cloning": ({}, DISCRETE, lambda: Named(3), lambda: played(DISCRETE)),
+}
 TASKS = {
+    **CONTROL,
     "language_modeling": (
         {"max_output_length": 7},
         {**TEXT, "processor": answers_in_words()},

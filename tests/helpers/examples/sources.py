@@ -174,7 +174,18 @@ def made_texts(folder, patch):
     return {"tokenizer": "words", "batch_size": 512}
 
 
+def rollouts(folder, patch):
+    return {"environment": "CartPole-v1", "copies": 3, "steps": 10, "batch_size": 8, "passes": 2, "episodes": 5}
+
+
+def replay(folder, patch):
+    given = {"environment": "CartPole-v1", "copies": 2, "capacity": 60, "warmup": 20, "batch_size": 8, "n_step": 3}
+    return {**given, "priority_exponent": 0.6, "episodes": 5}
+
+
 SOURCES = {
+    "replay": replay,
+    "rollouts": rollouts,
     "text_jsonl": text_jsonl,
     "text_folder": text_folder,
     "pairs_csv": pairs_csv,

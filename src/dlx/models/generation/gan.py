@@ -9,11 +9,11 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from dlx.errors import ComponentError, Path
+from dlx.errors import ComponentError
 from dlx.layers.activation import activation_name
 from dlx.layers.building import IMAGE, require
 from dlx.layers.shape import Reshape
-from dlx.layers.stack import LayerList, Stack, build_stack
+from dlx.layers.stack import LayerList, Stack, build_stack, shaping
 from dlx.models.generation import shared
 from dlx.models.generation.shared import JoinLabel, classes, expect_label
 from dlx.registry import models
@@ -81,7 +81,7 @@ class GAN(shared.GAN):
 def _verify_image(stack: Stack, input_shape: tuple[int, ...]) -> None:
     last = stack.layout[-1]
     if last.output_shape != input_shape:
-        raise ComponentError(f"ends in {last.output_shape}, but the data's images are {input_shape}", _shaping(stack))
+        raise ComponentError(f"ends in {last.output_shape}, but the data's images are {input_shape}", shaping(stack.layout))
     if _last_activation(stack) not in BOUNDED:
         raise ComponentError("ends without a tanh, but images go from -1 to 1; add one as the last layer", last.path)
 
@@ -89,7 +89,9 @@ def _verify_image(stack: Stack, input_shape: tuple[int, ...]) -> None:
 def _verify_logit(stack: Stack) -> None:
     last = stack.layout[-1]
     if math.prod(last.output_shape) != 1:
-        raise ComponentError(f"ends in {last.output_shape}, but a discriminator ends in one number, (1,)", _shaping(stack))
+        raise ComponentError(
+            f"ends in {last.output_shape}, but a discriminator ends in one number, (1,)", shaping(stack.layout)
+        )
     if name := _last_activation(stack):
         raise ComponentError(f"ends in {name}, but the losses read logits; leave it out", last.path)
 
@@ -98,9 +100,3 @@ def _last_activation(stack: Stack) -> str:
     """Name the activation at the end, before what only rearranges; "" where there is none."""
     computing = [module for module in stack if not isinstance(module, Reshape | nn.Flatten)]
     return activation_name(computing[-1]) if computing else ""
-
-
-def _shaping(stack: Stack) -> Path:
-    """Find the layer that gave the output its shape."""
-    shaping = [row for row in stack.layout if row.parameters or row.input_shape != row.output_shape]
-    return (shaping or stack.layout)[-1].path

@@ -1,0 +1,95 @@
+"""A memory of the last frames, in arrays that are made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+PREFIX = "memory."
+RUNNING = -1  # as the last step of an episode that has not ended yet
+
+
+class Memory:
+    """The last frames of N copies: a row is one step of all of them, and a slot one frame: row * N + copy.
+
+    Words are `input`, `action`, `reward`, `terminated`, `ended`, `next_input`, and what else is given; `last` is the step, counted
+    from the first one ever, with which the frame's episode ended.
+    """
+
+    def __init__(self, capacity: int, count: int) -> None:
+        self.rows, self.count = capacity // count, count
+        self.written = 0  # steps ever
+        self.began = np.zeros(count, np.int64)  # the steps with which the running episodes began
+        self.words: dict[str, np.ndarray] = {}  # (rows, N, ...)
+        self.flat: dict[str, np.ndarray] = {}  # the same by slots
+
+    def __len__(self) -> int:
+        return min(self.written, self.rows) * self.count
+
+    def add(self, words: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Take in one step of all copies, by words (N, ...), in place of the oldest; return its slots (N,)."""
+        if not self.words:
+            self._make_room({**words, "last": self.began})
+        row = self.written % self.rows
+        for word, value in words.items():
+            self.words[word][row] = value
+        self.words["last"][row] = RUNNING
+        for copy in np.flatnonzero(words["ended"]):
+            steps = np.arange(max(self.began[copy], self.written - self.rows + 1), self.written + 1)
+            self.words["last"][steps % self.rows, copy] = self.written
+            self.began[copy] = self.written + 1
+        self.written += 1
+        return np.arange(row * self.count, (row + 1) * self.count)
+
+    def _make_room(self, words: Mapping[str, np.ndarray]) -> None:
+        self.words = {word: np.zeros((self.rows, *value.shape), value.dtype) for word, value in words.items()}
+        self.flat = {word: value.reshape(-1, *value.shape[2:]) for word, value in self.words.items()}
+
+    def steps(self, slots: np.ndarray) -> np.ndarray:
+        """Return the steps, counted from the first one ever, that slots hold."""
+        newest = self.written - 1
+        return newest - (newest - slots // self.count) % self.rows
+
+    def slots(self, steps: np.ndarray, copies: np.ndarray) -> np.ndarray:
+        """Return the slots of steps of copies."""
+        return steps % self.rows * self.count + copies
+
+    def transitions(self, slots: np.ndarray, most: int, discount: float) -> dict[str, np.ndarray]:
+        """Return frames with the discounted sum of the rewards of up to `most` steps, and what follows them.
+
+        Fewer steps are summed where the episode ends or where no more are known yet.
+        """
+        flat, step, copies = self.flat, self.steps(slots), slots % self.count
+        reward, final = flat["reward"][slots].astype(np.float64), slots
+        goes_on, factor = ~flat["ended"][slots], np.full(len(slots), discount)
+        for ahead in range(1, most):
+            goes_on &= step + ahead < self.written
+            following = self.slots(step + ahead, copies)
+            reward += np.where(goes_on, discount**ahead * flat["reward"][following], 0)
+            final, factor = np.where(goes_on, following, final), np.where(goes_on, discount ** (ahead + 1), factor)
+            goes_on &= ~flat["ended"][following]
+        return {
+            "input": flat["input"][slots],
+            "action": flat["action"][slots],
+            "reward": reward.astype(np.float32),
+            "discount": (factor * ~flat["terminated"][final]).astype(np.float32),
+            "next_input": flat["next_input"][final],
+        }
+
+    def state_dict(self, *, whole: bool) -> dict[str, Any]:
+        """Return the frames that are there, or, unless `whole`, none of them."""
+        if not whole:
+            return {}
+        there = {PREFIX + word: torch.from_numpy(value[: len(self) // self.count]) for word, value in self.words.items()}
+        return {"written": self.written, "began": self.began.tolist(), **there}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to a state."""
+        self.written, self.began = state["written"], np.array(state["began"], np.int64)
+        kept = {word.removeprefix(PREFIX): value.numpy() for word, value in state.items() if word.startswith(PREFIX)}
+        self._make_room({word: value[0] for word, value in kept.items()})
+        for word, value in kept.items():
+            self.words[word][: len(value)] = value

@@ -1,0 +1,136 @@
+"""What all sources in environments have in common: copies to train in, episodes to be judged by, and what the log is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from dlx.core import Act, Batch, Source
+from dlx.data.control.copies import Copies, Step
+from dlx.data.control.environment import Blueprint, Episode
+from dlx.data.control.evaluation import SPLITS, Judge
+from dlx.data.control.options import EnvironmentOptions
+from dlx.data.order import generator
+from dlx.errors import UsageError, unknown
+
+SHOWN = 4  # first observations by which a task is verified
+RANDOM = 1  # the stream of random actions
+
+
+class EnvironmentSource(Source):
+    """Trains in copies of an environment, and evaluates in others. Without an actor it acts at random.
+
+    The split "train" is evaluated by those who ask for it alone, such as for a random policy's return: it is in no list.
+    """
+
+    keeps_tensors: ClassVar[bool] = True
+    remedy = (
+        "More copies act in one go (copies); where a frame of the environment takes milliseconds, workers step the copies side "
+        "by side"
+    )
+
+    def __init__(self, seed: int, options: EnvironmentOptions, count: int) -> None:
+        self.seed, self.count = seed, count
+        self.blueprint = Blueprint(options)
+        self.judge = Judge(self.blueprint)
+        self.facts: Mapping[str, Any] = self.blueprint.facts
+        self.frames = 0  # of all copies together
+        self.finished = Finished()
+        self.kept: dict[str, list[Batch]] = {}  # what random policies have achieved
+
+    @cached_property
+    def copies(self) -> Copies:
+        """Return the copies to train in, which evaluating does without."""
+        return Copies(self.blueprint, self.count, "train", self.seed)
+
+    def asked(self, actor: Act | None) -> Batch:
+        """Return what to do in view of the present observations, and what the policy says of it."""
+        if actor is None:
+            return self.blueprint.actions.random(self.count, generator(self.seed, RANDOM, self.frames))
+        return actor({"input": torch.from_numpy(self.copies.observation)}, True)
+
+    def act(self, actions: np.ndarray) -> Step:
+        """Act once in every copy, and count it."""
+        step = self.copies.step(actions)
+        self.frames += self.count
+        for episode in step.episodes:
+            self.finished.add(episode)
+        return step
+
+    def splits(self) -> list[str]:
+        """List the splits that `evaluate` knows."""
+        return list(SPLITS)
+
+    def example(self) -> Batch:
+        """Return the first observations of some episodes: nothing is played for it."""
+        return self.judge.first("val", SHOWN)
+
+    def evaluate(self, actor: Act | None, split: str) -> Iterator[Batch]:
+        """Yield the episodes of a split; UsageError where there is no such split."""
+        if split not in (*SPLITS, "train"):
+            raise UsageError(f"'{split}': {unknown('split', split, self.splits())}")
+        if actor is None:
+            return iter(self._at_random(split))
+        return (self.judge.play(actor, split, numbers) for numbers in self.judge.numbers())
+
+    def _at_random(self, split: str) -> list[Batch]:
+        if split not in self.kept:
+            self.kept[split] = [self.judge.play(None, split, numbers) for numbers in self.judge.numbers()]
+        return self.kept[split]
+
+    def numbers(self) -> Mapping[str, float]:
+        """Return the frames seen, and the means of the episodes that ended since they were last asked for."""
+        return {"frames": self.frames, **self.finished.take()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where training is, apart from what it keeps of the past."""
+        return {
+            "seed": self.seed,
+            "frames": self.frames,
+            "finished": self.finished.state_dict(),
+            **self.copies.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Return to a state; UsageError where it is another seed's, DlxError where the environment does not repeat itself."""
+        if state["seed"] != self.seed:
+            raise UsageError(f"the episodes belong to seed {state['seed']}, but the seed is {self.seed}")
+        self.frames = state["frames"]
+        self.finished = Finished(**state["finished"])
+        self.copies.load_state_dict(state)
+
+    def close(self) -> None:
+        """Let go of all environments."""
+        self.judge.close()
+        if "copies" in self.__dict__:
+            self.copies.close()
+
+
+class Finished:
+    """The episodes of training that ended since the last line of the log."""
+
+    def __init__(self, count: int = 0, total: float = 0.0, length: int = 0, successes: float = 0.0) -> None:
+        self.count, self.total, self.length, self.successes = count, total, length, successes
+
+    def add(self, episode: Episode) -> None:
+        """Count an episode."""
+        self.count, self.total, self.length = self.count + 1, self.total + episode.total, self.length + episode.length
+        self.successes += episode.success  # nan where the environment tells none
+
+    def take(self) -> dict[str, float]:
+        """Return the means, and begin anew."""
+        if not self.count:
+            return {}
+        found = {"episode_return": self.total / self.count, "episode_length": self.length / self.count}
+        if self.successes == self.successes:
+            found["success_rate"] = self.successes / self.count
+        self.__init__()  # type: ignore[misc]
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums as JSON values."""
+        return {"count": self.count, "total": self.total, "length": self.length, "successes": self.successes}
