@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from dlx.errors import DlxError
 
 
 class Episode(NamedTuple):
-    """A finished episode; `success` is nan where the environment tells none."""
+    """An episode until now, or a finished one; `success` is nan where the environment tells none."""
 
     total: float  # sum of the rewards
     length: int
@@ -59,28 +59,25 @@ class Environment:
     `stream` is what its episodes are seeded from, together with their numbers.
     """
 
-    def __init__(self, blueprint: Blueprint, *stream: int | str) -> None:
-        self.blueprint, self.stream = blueprint, stream
+    def __init__(self, blueprint: Blueprint) -> None:
+        self.blueprint, self.stream = blueprint, cast(Sequence[int | str], ())
         self.inner = blueprint.make()
         self.episode, self.length, self.total, self.success = -1, 0, 0.0, math.nan
-        self.played: list[Any] = []  # actions since the episode began
         self.frames: list[np.ndarray] = []
         self.observation = np.zeros(blueprint.shape, blueprint.observations.kind)
         self.achieved = np.zeros(blueprint.observations.goal_size)
 
-    def begin(self, episode: int) -> None:
-        """Begin an episode, by its number."""
+    def begin(self, stream: Sequence[int | str], episode: int) -> None:
+        """Begin an episode of a stream, by its number."""
         if self.blueprint.options.anew and self.episode >= 0:
             self.inner.close()
             self.inner = self.blueprint.make()
-        self.episode, self.length, self.total, self.success = episode, 0, 0.0, math.nan
-        self.played = []
-        given = self._asked(lambda: self.inner.reset(seed=episode_seed(*self.stream, episode)))[0]
+        self.stream, self.episode, self.length, self.total, self.success = stream, episode, 0, 0.0, math.nan
+        given = self._asked(lambda: self.inner.reset(seed=episode_seed(*stream, episode)))[0]
         self._look(given, first=True)
 
     def step(self, action: Any) -> tuple[float, bool, bool]:
         """Act, and return the reward, and whether the episode is terminated and whether it is truncated."""
-        self.played.append(action)
         taken = self.blueprint.actions.taken(action)
         given, reward, terminated, truncated, info = self._asked(lambda: self.inner.step(taken))
         reward = float(reward)
@@ -109,20 +106,9 @@ class Environment:
         if observations.is_goal:
             self.achieved = observations.achieved(given)
 
-    def finished(self) -> Episode:
-        """Return the episode that has just ended."""
+    def so_far(self) -> Episode:
+        """Return the episode until now."""
         return Episode(self.total, self.length, self.success)
-
-    def go_to(self, episode: int, actions: Sequence[Any], observation: np.ndarray) -> None:
-        """Play an episode again up to some actions; raises DlxError where that does not lead to what was seen there."""
-        self.begin(episode)
-        for action in actions:
-            self.step(action)
-        if not np.array_equal(self.observation, observation, equal_nan=self.observation.dtype != np.uint8):
-            raise DlxError(
-                f"the environment '{self.blueprint.name}' does not repeat itself: the same seed and actions led elsewhere, so "
-                "training cannot go on exactly; if it carries something over from one episode to the next, set anew: true"
-            )
 
     def close(self) -> None:
         """Let go of the environment."""
