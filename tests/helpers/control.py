@@ -11,7 +11,7 @@ STEPS = 20
 
 
 class Drawn(Source):
-    """Twenty batches, drawn beforehand."""
+    """Twenty batches, whatever the task does when it is asked to act."""
 
     batches_per_epoch = STEPS
 
@@ -23,7 +23,10 @@ class Drawn(Source):
             self.position = 0
         while self.position < STEPS:
             self.position += 1
-            yield others.played(self.facts, seed=self.position)
+            batch = others.played(self.facts, seed=self.position)
+            if actor:
+                actor({"input": batch["input"]}, True)  # so that acting draws, counts and settles as in an environment
+            yield batch
 
     def evaluate(self, actor, split):
         return iter(())

@@ -234,3 +234,19 @@ def test_wrong_models_and_data_are_refused_in_words():
         facts = {**others.CONTINUOUS, **others.ROLLOUTS, "model": critics[True]}
         with pytest.raises(ComponentError, match=f"task '{name}' needs the fact '{lacking}'; the data offers"):
             build(tasks, name, {}, facts)
+
+
+def test_a_target_follows_wherever_the_task_is_moved():
+    task = made("dqn", {"normalize": True}, target_every=1, tau=0.5)
+    step = stepper(task)
+    step([batch_of(task)], {})
+    task.double().float()  # new tensors of buffers, as on another device
+    task.model.observe(torch.randn(7, 4))
+    task.model.settle()
+    start = copy.deepcopy(task.target.state_dict())
+    step([batch_of(task)], {})
+    new = task.model.state_dict()
+    assert int(task.target.observations.count) == 7
+    for key, value in task.target.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (start[key] + new[key]) / 2)

@@ -21,7 +21,8 @@ class Control(Task):
     """
 
     predicts = frozenset({"action", *EPISODE})
-    default_metrics: ClassVar[tuple[str, ...]] = ()
+    default_metrics: ClassVar[tuple[str, ...]] = ("episode_return",)
+    eval_metrics: tuple[str, ...] = ("episode_return", "episode_length")
     model: Any
     trained: Tensor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
 from pydantic import Field
@@ -14,6 +14,7 @@ from dlx.core import Batch, Loss
 from dlx.tasks.control.base import Control
 
 Share = Annotated[float, Field(gt=0, le=1)]
+Pairs = tuple[list[Tensor], list[Tensor]]
 
 
 def frozen(network: nn.Module) -> nn.Module:
@@ -40,6 +41,7 @@ class Replayed(Control):
         super().__init__(model)
         self.tau, self.target_every, self.copied = tau, target_every, copied
         self.target = frozen(self.followed())
+        self.pairs: tuple[Pairs, Pairs] | None = None  # found once: to look for them takes a twentieth of an update
         self.register_buffer("updates", torch.tensor(0))
 
     def followed(self) -> nn.Module:
@@ -68,10 +70,27 @@ class Replayed(Control):
 
     @torch.no_grad()
     def move(self) -> None:
-        """Move the target towards the networks that it follows; whole numbers and the like are taken over."""
-        followed, old = self.followed(), dict(self.target.named_buffers())
+        """Move the target towards the networks that it follows; whole numbers are taken over."""
+        if self.pairs is None:
+            self.pairs = self.paired()
+        smooth, whole = self.pairs
+        torch._foreach_lerp_(*smooth, self.tau)
+        for old, new in zip(*whole, strict=True):
+            old.copy_(new)
+
+    def paired(self) -> tuple[Pairs, Pairs]:
+        """List the target's tensors and those that they follow: the ones that move smoothly, and the others."""
+        followed = self.followed()
         new = {**dict(followed.named_buffers()), **dict(followed.named_parameters())}
-        smooth = [name for name, value in old.items() if value.is_floating_point()]
-        torch._foreach_lerp_([old[name] for name in smooth], [new[name] for name in smooth], self.tau)
-        for name in old.keys() - set(smooth):
-            old[name].copy_(new[name])
+        both = [(old, new[name]) for name, old in self.target.named_buffers()]
+        smooth = [pair for pair in both if pair[0].is_floating_point()]
+        whole = [pair for pair in both if not pair[0].is_floating_point()]
+        return _columns(smooth), _columns(whole)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        self.pairs = None  # on another device, and in another memory format, they are other tensors
+        return super()._apply(fn, recurse)
+
+
+def _columns(pairs: list[tuple[Tensor, Tensor]]) -> Pairs:
+    return [old for old, _ in pairs], [new for _, new in pairs]
