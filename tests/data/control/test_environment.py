@@ -97,10 +97,10 @@ def test_a_goal_follows_the_observation():
 
 def test_actions_are_clipped_and_scaled_to_the_bounds_and_numbered_from_0():
     wide = blueprint("Line", settings={"wide": True}).actions
-    taken = [wide.taken(np.array([value], np.float32)) for value in (-7.0, -1.0, 0.0, 0.5, 3.0)]
-    assert [value.tolist() for value in taken] == [[-2], [-2], [2], [4], [6]]
-    assert taken[0].dtype == np.float32
-    assert blueprint("Line").actions.taken(np.int64(1)) == 6
+    taken = wide.taken(np.array([[-7.0], [-1.0], [0.0], [0.5], [3.0]], np.float32))
+    assert taken.tolist() == [[-2], [-2], [2], [4], [6]]
+    assert taken.dtype == np.float32
+    assert blueprint("Line").actions.taken(np.array([1, 0])) == [6, 5]
 
 
 def test_random_actions_have_the_probability_that_they_are_drawn_with():

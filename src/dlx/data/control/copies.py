@@ -38,9 +38,9 @@ class Copies:
         """Act once in every copy."""
         answer = self.stage.step(self.places, actions, again=True)
         self.observation, ended = answer["observation"], list[Episode]()
-        for place, action in enumerate(actions):
-            self.played[place].append(action)
-        for place in np.flatnonzero(answer["terminated"] | answer["truncated"]).tolist():
+        for played, action in zip(self.played, actions, strict=True):
+            played.append(action)
+        for place in (answer["terminated"] | answer["truncated"]).nonzero()[0].tolist():
             ended.append(Episode(*(answer[word][place].item() for word in ("total", "length", "success"))))
             self.episodes[place], self.played[place] = self.episodes[place] + 1, []
         return Step(answer["following"], answer["achieved"], answer["reward"], answer["terminated"], answer["truncated"], ended)

@@ -73,13 +73,18 @@ class Environment:
             self.inner.close()
             self.inner = self.blueprint.make()
         self.stream, self.episode, self.length, self.total, self.success = stream, episode, 0, 0.0, math.nan
-        given = self._asked(lambda: self.inner.reset(seed=episode_seed(*stream, episode)))[0]
+        try:
+            given, _ = self.inner.reset(seed=episode_seed(*stream, episode))
+        except Exception as error:
+            raise self._failed(error) from error
         self._look(given, first=True)
 
-    def step(self, action: Any) -> tuple[float, bool, bool]:
-        """Act, and return the reward, and whether the episode is terminated and whether it is truncated."""
-        taken = self.blueprint.actions.taken(action)
-        given, reward, terminated, truncated, info = self._asked(lambda: self.inner.step(taken))
+    def step(self, taken: Any) -> tuple[float, bool, bool]:
+        """Act, in the environment's units; return the reward, whether the episode is terminated and whether it is truncated."""
+        try:
+            given, reward, terminated, truncated, info = self.inner.step(taken)
+        except Exception as error:
+            raise self._failed(error) from error
         reward = float(reward)
         if not math.isfinite(reward):
             raise DlxError(f"the environment '{self.blueprint.name}' gave the reward {reward}")
@@ -89,17 +94,16 @@ class Environment:
         self._look(given)
         return reward, bool(terminated), bool(truncated)
 
-    def _asked(self, what: Any) -> Any:
-        try:
-            return what()
-        except Exception as error:  # the environment's own code: the run ends, in one line
-            told = str(error).splitlines()[0] if str(error) else ""
-            raise DlxError(f"the environment '{self.blueprint.name}' failed: {type(error).__name__}: {told}") from error
+    def _failed(self, error: Exception) -> DlxError:
+        """Say in one line what the environment's own code has raised."""
+        told = str(error).splitlines()[0] if str(error) else ""
+        return DlxError(f"the environment '{self.blueprint.name}' failed: {type(error).__name__}: {told}")
 
     def _look(self, given: Any, first: bool = False) -> None:
         observations, stack = self.blueprint.observations, self.blueprint.options.frame_stack
         seen = observations(given)
         if stack > 1:
+            seen = np.array(seen)
             self.frames = [seen] * stack if first else [*self.frames[1:], seen]
             seen = np.concatenate(self.frames)
         self.observation = seen
