@@ -11,12 +11,17 @@ from dlx.data.control import catalogue
 from dlx.data.control.copies import Copies
 from dlx.data.control.environment import Blueprint, Environment, episode_seed
 from dlx.data.control.options import EnvironmentOptions
+from dlx.data.control.stage import Here
 from dlx.errors import ComponentError, DlxError
 
 
 def blueprint(name, **given):
     name = name if "-v" in name else f"dlx/{name}-v0"
     return Blueprint(EnvironmentOptions(environment=name, **given))
+
+
+def copies_of(made, count):
+    return Copies(Here(made), made, count, 0)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +75,8 @@ def test_settings_that_it_does_not_take_are_told_at_their_place():
 def test_spaces_become_facts_and_observations_have_their_shape(name, given, facts):
     made = blueprint(name, **given)
     assert made.facts == facts
-    one = Environment(made, "train", 0)
-    one.begin(0)
+    one = Environment(made)
+    one.begin(("train", 0), 0)
     assert list(one.observation.shape) == facts["input_shape"]
     assert one.observation.dtype == (np.uint8 if name == "Screen" else np.float32)
 
@@ -82,8 +87,8 @@ def test_what_is_for_images_is_refused_elsewhere():
 
 
 def test_a_goal_follows_the_observation():
-    one = Environment(blueprint("Reach"), "train", 0)
-    one.begin(0)
+    one = Environment(blueprint("Reach"))
+    one.begin(("train", 0), 0)
     one.step(np.array([0.5], np.float32))
     inner = one.inner.unwrapped
     assert one.observation.tolist() == pytest.approx([1.0, inner.goal[0]])
@@ -92,10 +97,10 @@ def test_a_goal_follows_the_observation():
 
 def test_actions_are_clipped_and_scaled_to_the_bounds_and_numbered_from_0():
     wide = blueprint("Line", settings={"wide": True}).actions
-    taken = [wide.taken(np.array([value], np.float32)) for value in (-7.0, -1.0, 0.0, 0.5, 3.0)]
-    assert [value.tolist() for value in taken] == [[-2], [-2], [2], [4], [6]]
-    assert taken[0].dtype == np.float32
-    assert blueprint("Line").actions.taken(np.int64(1)) == 6
+    taken = wide.taken(np.array([[-7.0], [-1.0], [0.0], [0.5], [3.0]], np.float32))
+    assert taken.tolist() == [[-2], [-2], [2], [4], [6]]
+    assert taken.dtype == np.float32
+    assert blueprint("Line").actions.taken(np.array([1, 0])) == [6, 5]
 
 
 def test_random_actions_have_the_probability_that_they_are_drawn_with():
@@ -109,8 +114,8 @@ def test_random_actions_have_the_probability_that_they_are_drawn_with():
 
 
 def test_images_are_grey_and_stacked_the_newest_last():
-    one = Environment(blueprint("Screen", grey=True, frame_stack=2), "train", 0)
-    one.begin(0)
+    one = Environment(blueprint("Screen", grey=True, frame_stack=2))
+    one.begin(("train", 0), 0)
     assert one.observation.sum() == 0
     one.step(0)
     luminance = round(0.299 * 10 + 0.587 * 20 + 0.114 * 30)
@@ -121,7 +126,7 @@ def test_images_are_grey_and_stacked_the_newest_last():
 
 
 def test_an_environment_that_writes_into_its_observations_changes_none_that_was_seen():
-    copies = Copies(blueprint("Screen"), 1, "train", 0)
+    copies = copies_of(blueprint("Screen"), 1)
     before = copies.observation
     seen = copies.step(np.array([0])).following
     copies.step(np.array([0]))
@@ -136,7 +141,7 @@ def test_every_episode_has_a_seed_of_its_own():
 
 
 def test_terminated_and_truncated_are_told_apart_and_the_last_observation_is_the_real_one():
-    copies = Copies(blueprint("Line"), 2, "train", 0)
+    copies = copies_of(blueprint("Line"), 2)
     seen = [copies.step(np.array([1, number % 2])) for number in range(9)]
     terminated = next(number for number, step in enumerate(seen) if step.terminated[0])
     assert abs(seen[terminated].following[0, 0]) > 3
@@ -163,12 +168,12 @@ def test_copies_go_on_exactly_from_a_state(name):
     made = blueprint(name, frame_stack=2)
     draw = torch.Generator().manual_seed(0)
     actions = [made.actions.random(3, draw)["action"].numpy() for _ in range(60)]
-    copies = Copies(made, 3, "train", 0)
+    copies = copies_of(made, 3)
     for action in actions[:37]:
         copies.step(action)
     state = {key: value.clone() if isinstance(value, torch.Tensor) else value for key, value in copies.state_dict().items()}
     json.dumps({key: value for key, value in state.items() if not isinstance(value, torch.Tensor)})
-    other = Copies(made, 3, "train", 0)
+    other = copies_of(made, 3)
     other.step(actions[5])
     other.load_state_dict(state)
     for action in actions[37:]:
@@ -180,10 +185,10 @@ def test_copies_go_on_exactly_from_a_state(name):
 
 def test_an_environment_that_carries_something_over_is_told_unless_it_is_made_anew():
     def gone_on(**given):
-        copies = Copies(blueprint("Forgetful", **given), 1, "train", 0)
+        copies = copies_of(blueprint("Forgetful", **given), 1)
         for _ in range(12):
             copies.step(np.array([0]))
-        other = Copies(blueprint("Forgetful", **given), 1, "train", 0)
+        other = copies_of(blueprint("Forgetful", **given), 1)
         other.load_state_dict(copies.state_dict())
         return copies.observation, other.observation
 
@@ -194,7 +199,7 @@ def test_an_environment_that_carries_something_over_is_told_unless_it_is_made_an
 
 
 def test_an_environment_that_fails_is_one_line():
-    copies = Copies(blueprint("Broken"), 1, "train", 0)
+    copies = copies_of(blueprint("Broken"), 1)
     copies.step(np.array([0]))
     with pytest.raises(DlxError) as error:
         copies.step(np.array([0]))

@@ -160,6 +160,7 @@ def test_evaluation_plays_the_same_episodes_to_their_ends_and_leaves_training_al
     assert not torch.equal(test[0]["input"], first[0]["input"])
     assert all((batch["episode_length"] > 2).all() for batch in first)
     assert "copies" not in vars(one)  # which only training needs
+    assert sorted(one.stage.environments) == [3, 4]
     assert "success" not in first[0]
     reach = list(rollouts("dlx/Reach-v0").evaluate(None, "val"))
     assert reach[0]["success"].dtype == torch.float32

@@ -1,4 +1,4 @@
-"""Several copies of an environment, stepped in turn: where one's episode ends its next one begins at once."""
+"""Several copies of an environment to train in: where one's episode ends its next one begins at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from dlx.data.control.environment import Blueprint, Environment, Episode
+from dlx.data.control.environment import Blueprint, Episode
+from dlx.data.control.stage import Stage, refuse_elsewhere
 
 
 class Step(NamedTuple):
@@ -23,61 +24,42 @@ class Step(NamedTuple):
 
 
 class Copies:
-    """N copies of an environment; `observation` (N, ...) is what is seen now."""
+    """N copies on a stage, whose episodes are seeded by the experiment's seed; `observation` (N, ...) is what is seen now."""
 
-    def __init__(self, blueprint: Blueprint, count: int, *stream: int | str) -> None:
-        self.environments = [Environment(blueprint, *stream, number) for number in range(count)]
-        for environment in self.environments:
-            environment.begin(0)
-        self._see()
-
-    def __len__(self) -> int:
-        return len(self.environments)
-
-    def _see(self) -> None:
-        self.observation = np.stack([environment.observation for environment in self.environments])
+    def __init__(self, stage: Stage, blueprint: Blueprint, count: int, seed: int) -> None:
+        self.stage, self.blueprint, self.count = stage, blueprint, count
+        self.places = range(count)
+        self.streams = [("train", seed, place) for place in self.places]
+        self.episodes = [0] * count
+        self.played: list[list[Any]] = [[] for _ in self.places]  # actions since the episodes began
+        self.observation = stage.begin(self.places, self.streams, self.episodes)["observation"]
 
     def step(self, actions: np.ndarray) -> Step:
         """Act once in every copy."""
-        count = len(self)
-        following, achieved, episodes = [], [], list[Episode]()
-        reward, terminated, truncated = np.zeros(count), np.zeros(count, bool), np.zeros(count, bool)
-        begun = False
-        for number, (environment, action) in enumerate(zip(self.environments, actions, strict=True)):
-            reward[number], terminated[number], truncated[number] = environment.step(action)
-            following.append(environment.observation)
-            achieved.append(environment.achieved)
-            if terminated[number] or truncated[number]:
-                begun = True
-                episodes.append(environment.finished())
-                environment.begin(environment.episode + 1)
-        seen = np.stack(following)
-        if begun:
-            self._see()
-        else:
-            self.observation = seen
-        return Step(seen, np.stack(achieved), reward, terminated, truncated, episodes)
+        answer = self.stage.step(self.places, actions, again=True)
+        self.observation, ended = answer["observation"], list[Episode]()
+        for played, action in zip(self.played, actions, strict=True):
+            played.append(action)
+        for place in (answer["terminated"] | answer["truncated"]).nonzero()[0].tolist():
+            ended.append(Episode(*(answer[word][place].item() for word in ("total", "length", "success"))))
+            self.episodes[place], self.played[place] = self.episodes[place] + 1, []
+        return Step(answer["following"], answer["achieved"], answer["reward"], answer["terminated"], answer["truncated"], ended)
 
     def state_dict(self) -> dict[str, Any]:
         """Return of each copy the number of its episode and of the actions since, and as tensors the actions, and what is seen."""
-        played = [action for environment in self.environments for action in environment.played]
+        played = [action for actions in self.played for action in actions]
         state = {
-            "episodes": [environment.episode for environment in self.environments],
-            "actions": [len(environment.played) for environment in self.environments],
+            "episodes": list(self.episodes),
+            "actions": [len(actions) for actions in self.played],
             "environment.observation": torch.from_numpy(self.observation),
         }
         return state | ({"environment.actions": torch.from_numpy(np.stack(played))} if played else {})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Return to a state, by playing the episodes again."""
+        """Return to a state by playing the episodes again; raises DlxError where that leads elsewhere."""
         counts, seen = state["actions"], state["environment.observation"].numpy()
-        played = state["environment.actions"].numpy() if sum(counts) else np.zeros(0)
-        ends = np.cumsum(counts)
-        for environment, episode, count, end, row in zip(self.environments, state["episodes"], counts, ends, seen, strict=True):
-            environment.go_to(episode, list(played[end - count : end]), row)
-        self._see()
-
-    def close(self) -> None:
-        """Let go of the environments."""
-        for environment in self.environments:
-            environment.close()
+        actions = state["environment.actions"].numpy() if sum(counts) else np.zeros(0)
+        played = np.split(actions, np.cumsum(counts)[:-1])
+        self.episodes, self.played = list(state["episodes"]), [list(some) for some in played]
+        self.observation = self.stage.go_to(self.places, self.streams, self.episodes, played)["observation"]
+        refuse_elsewhere(self.observation, seen, self.blueprint.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from dlx.errors import DlxError
 
 
 class Episode(NamedTuple):
-    """A finished episode; `success` is nan where the environment tells none."""
+    """An episode until now, or a finished one; `success` is nan where the environment tells none."""
 
     total: float  # sum of the rewards
     length: int
@@ -59,30 +59,32 @@ class Environment:
     `stream` is what its episodes are seeded from, together with their numbers.
     """
 
-    def __init__(self, blueprint: Blueprint, *stream: int | str) -> None:
-        self.blueprint, self.stream = blueprint, stream
+    def __init__(self, blueprint: Blueprint) -> None:
+        self.blueprint, self.stream = blueprint, cast(Sequence[int | str], ())
         self.inner = blueprint.make()
         self.episode, self.length, self.total, self.success = -1, 0, 0.0, math.nan
-        self.played: list[Any] = []  # actions since the episode began
         self.frames: list[np.ndarray] = []
         self.observation = np.zeros(blueprint.shape, blueprint.observations.kind)
         self.achieved = np.zeros(blueprint.observations.goal_size)
 
-    def begin(self, episode: int) -> None:
-        """Begin an episode, by its number."""
+    def begin(self, stream: Sequence[int | str], episode: int) -> None:
+        """Begin an episode of a stream, by its number."""
         if self.blueprint.options.anew and self.episode >= 0:
             self.inner.close()
             self.inner = self.blueprint.make()
-        self.episode, self.length, self.total, self.success = episode, 0, 0.0, math.nan
-        self.played = []
-        given = self._asked(lambda: self.inner.reset(seed=episode_seed(*self.stream, episode)))[0]
+        self.stream, self.episode, self.length, self.total, self.success = stream, episode, 0, 0.0, math.nan
+        try:
+            given, _ = self.inner.reset(seed=episode_seed(*stream, episode))
+        except Exception as error:
+            raise self._failed(error) from error
         self._look(given, first=True)
 
-    def step(self, action: Any) -> tuple[float, bool, bool]:
-        """Act, and return the reward, and whether the episode is terminated and whether it is truncated."""
-        self.played.append(action)
-        taken = self.blueprint.actions.taken(action)
-        given, reward, terminated, truncated, info = self._asked(lambda: self.inner.step(taken))
+    def step(self, taken: Any) -> tuple[float, bool, bool]:
+        """Act, in the environment's units; return the reward, whether the episode is terminated and whether it is truncated."""
+        try:
+            given, reward, terminated, truncated, info = self.inner.step(taken)
+        except Exception as error:
+            raise self._failed(error) from error
         reward = float(reward)
         if not math.isfinite(reward):
             raise DlxError(f"the environment '{self.blueprint.name}' gave the reward {reward}")
@@ -92,37 +94,25 @@ class Environment:
         self._look(given)
         return reward, bool(terminated), bool(truncated)
 
-    def _asked(self, what: Any) -> Any:
-        try:
-            return what()
-        except Exception as error:  # the environment's own code: the run ends, in one line
-            told = str(error).splitlines()[0] if str(error) else ""
-            raise DlxError(f"the environment '{self.blueprint.name}' failed: {type(error).__name__}: {told}") from error
+    def _failed(self, error: Exception) -> DlxError:
+        """Say in one line what the environment's own code has raised."""
+        told = str(error).splitlines()[0] if str(error) else ""
+        return DlxError(f"the environment '{self.blueprint.name}' failed: {type(error).__name__}: {told}")
 
     def _look(self, given: Any, first: bool = False) -> None:
         observations, stack = self.blueprint.observations, self.blueprint.options.frame_stack
         seen = observations(given)
         if stack > 1:
+            seen = np.array(seen)
             self.frames = [seen] * stack if first else [*self.frames[1:], seen]
             seen = np.concatenate(self.frames)
         self.observation = seen
         if observations.is_goal:
             self.achieved = observations.achieved(given)
 
-    def finished(self) -> Episode:
-        """Return the episode that has just ended."""
+    def so_far(self) -> Episode:
+        """Return the episode until now."""
         return Episode(self.total, self.length, self.success)
-
-    def go_to(self, episode: int, actions: Sequence[Any], observation: np.ndarray) -> None:
-        """Play an episode again up to some actions; raises DlxError where that does not lead to what was seen there."""
-        self.begin(episode)
-        for action in actions:
-            self.step(action)
-        if not np.array_equal(self.observation, observation, equal_nan=self.observation.dtype != np.uint8):
-            raise DlxError(
-                f"the environment '{self.blueprint.name}' does not repeat itself: the same seed and actions led elsewhere, so "
-                "training cannot go on exactly; if it carries something over from one episode to the next, set anew: true"
-            )
 
     def close(self) -> None:
         """Let go of the environment."""

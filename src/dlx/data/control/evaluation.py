@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from dlx.core import Act, Batch
-from dlx.data.control.environment import Blueprint, Environment, Episode
+from dlx.data.control.environment import Blueprint, Episode
+from dlx.data.control.stage import Stage
 from dlx.data.order import generator
 
 SPLITS = ("val", "test")
@@ -18,45 +19,43 @@ AT_ONCE = 16  # episodes that are played side by side; the first one is played a
 
 
 class Judge:
-    """Plays the episodes of a split, in environments of its own, which are made when they are first needed."""
+    """Plays the episodes of a split in copies on a stage, from one place on."""
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        self.blueprint, self.episodes = blueprint, blueprint.options.episodes
+    def __init__(self, stage: Stage, blueprint: Blueprint, place: int) -> None:
+        self.stage, self.blueprint, self.place = stage, blueprint, place
+        self.episodes = blueprint.options.episodes
         self.split_seed = blueprint.options.split_seed
-        self.environments: list[Environment] = []
 
     def numbers(self) -> list[range]:
         """Return the episodes of every batch, by number."""
         rest = range(1, self.episodes, AT_ONCE)
         return [range(1), *(range(start, min(start + AT_ONCE, self.episodes)) for start in rest)]
 
-    def begun(self, split: str, numbers: Sequence[int]) -> list[Environment]:
-        """Return environments at the beginnings of episodes."""
-        while len(self.environments) < len(numbers):
-            self.environments.append(Environment(self.blueprint))
-        chosen = self.environments[: len(numbers)]
-        for environment, number in zip(chosen, numbers, strict=True):
-            environment.stream = (split, self.split_seed)
-            environment.begin(number)
-        return chosen
+    def begin(self, split: str, numbers: Sequence[int]) -> np.ndarray:
+        """Begin episodes, and return what is seen there."""
+        places = range(self.place, self.place + len(numbers))
+        return self.stage.begin(places, [(split, self.split_seed)] * len(numbers), list(numbers))["observation"]
 
     def first(self, split: str, count: int) -> Batch:
         """Return the first observations of some episodes, as a batch of an evaluation before anyone has acted."""
         numbers = range(min(count, self.episodes))
-        seen = np.stack([environment.observation for environment in self.begun(split, numbers)])
-        return self._batch(seen, numbers, [Episode(0.0, 0, float("nan")) for _ in numbers])
+        return self._batch(self.begin(split, numbers), numbers, [Episode(0.0, 0, float("nan")) for _ in numbers])
 
     def play(self, actor: Act | None, split: str, numbers: Sequence[int]) -> Batch:
         """Play episodes, each to its own end; without an actor by random actions."""
-        running = self.begun(split, numbers)
-        played, seen = list(running), np.stack([environment.observation for environment in running])
+        first = observed = self.begin(split, numbers)
+        running = np.arange(len(numbers))
+        found: dict[int, Episode] = {}
         draw = generator(self.split_seed, SPLITS.index(split) if split in SPLITS else len(SPLITS), numbers[0])
-        while running:
-            observed = torch.from_numpy(np.stack([environment.observation for environment in running]))
-            answer = actor({"input": observed}, False) if actor else self.blueprint.actions.random(len(running), draw)
-            ended = [any(e.step(action)[1:]) for e, action in zip(running, as_array(answer["action"]), strict=True)]
-            running = [environment for environment, end in zip(running, ended, strict=True) if not end]
-        return self._batch(seen, numbers, [environment.finished() for environment in played])
+        while len(running):
+            seen = {"input": torch.from_numpy(observed)}
+            answer = actor(seen, False) if actor else self.blueprint.actions.random(len(running), draw)
+            step = self.stage.step((running + self.place).tolist(), as_array(answer["action"]), again=False)
+            ended = step["terminated"] | step["truncated"]
+            for row in np.flatnonzero(ended).tolist():
+                found[int(running[row])] = Episode(*(step[word][row].item() for word in ("total", "length", "success")))
+            running, observed = running[~ended], step["observation"][~ended]
+        return self._batch(first, numbers, [found[place] for place in range(len(numbers))])
 
     def _batch(self, seen: np.ndarray, numbers: Sequence[int], episodes: list[Episode]) -> dict[str, Tensor]:
         success = torch.tensor([episode.success for episode in episodes])
@@ -67,11 +66,6 @@ class Judge:
             **({} if success.isnan().any() else {"success": success}),
             "index": torch.tensor(list(numbers)),
         }
-
-    def close(self) -> None:
-        """Let go of the environments."""
-        for environment in self.environments:
-            environment.close()
 
 
 def as_array(value: Any) -> np.ndarray:

@@ -62,21 +62,22 @@ class Memory:
 
         Fewer steps are summed where the episode ends or where no more are known yet.
         """
-        flat, step, copies = self.flat, self.steps(slots), slots % self.count
-        reward, final = flat["reward"][slots].astype(np.float64), slots
-        goes_on, factor = ~flat["ended"][slots], np.full(len(slots), discount)
+        flat, final, factor = self.flat, slots, np.full(len(slots), discount)
+        reward = flat["reward"].take(slots).astype(np.float64)
+        goes_on = ~flat["ended"].take(slots)
+        step, copies = self.steps(slots), slots % self.count
         for ahead in range(1, most):
             goes_on &= step + ahead < self.written
             following = self.slots(step + ahead, copies)
-            reward += np.where(goes_on, discount**ahead * flat["reward"][following], 0)
+            reward += np.where(goes_on, discount**ahead * flat["reward"].take(following), 0)
             final, factor = np.where(goes_on, following, final), np.where(goes_on, discount ** (ahead + 1), factor)
-            goes_on &= ~flat["ended"][following]
+            goes_on &= ~flat["ended"].take(following)
         return {
-            "input": flat["input"][slots],
-            "action": flat["action"][slots],
+            "input": flat["input"].take(slots, 0),
+            "action": flat["action"].take(slots, 0),
             "reward": reward.astype(np.float32),
-            "discount": (factor * ~flat["terminated"][final]).astype(np.float32),
-            "next_input": flat["next_input"][final],
+            "discount": (factor * ~flat["terminated"].take(final)).astype(np.float32),
+            "next_input": flat["next_input"].take(final, 0),
         }
 
     def state_dict(self, *, whole: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from dlx.core import Act, Batch
+from dlx.data.control.evaluation import as_array
 from dlx.data.control.hindsight import Hindsight
 from dlx.data.control.memory import Memory
 from dlx.data.control.options import Discount, EnvironmentOptions
@@ -79,7 +80,7 @@ class Replay(EnvironmentSource):
 
     def _live(self, actor: Act | None) -> None:
         seen = self.copies.observation
-        action = self.asked(actor if self.batches else None)["action"].detach().cpu().numpy()
+        action = as_array(self.asked(actor if self.batches else None)["action"])
         step = self.act(action)
         words = {"input": seen, "action": action, "reward": step.reward.astype(np.float32), "next_input": step.following}
         ends = {"terminated": step.terminated, "ended": step.terminated | step.truncated}

@@ -35,9 +35,9 @@ class Rollout:
 
     def __init__(self, steps: int, count: int) -> None:
         self.steps, self.count, self.filled = steps, count, 0
-        self.words: dict[str, Tensor] = {}  # (T, N, ...)
+        self.words: dict[str, np.ndarray] = {}  # (T, N, ...)
 
-    def add(self, words: Mapping[str, Tensor]) -> None:
+    def add(self, words: Mapping[str, np.ndarray]) -> None:
         """Take in one step of all copies, by words (N, ...)."""
         if not self.words:
             self._make_room(words)
@@ -45,20 +45,20 @@ class Rollout:
             self.words[word][self.filled] = value
         self.filled += 1
 
-    def _make_room(self, words: Mapping[str, Tensor]) -> None:
-        self.words = {word: torch.zeros((self.steps, *value.shape), dtype=value.dtype) for word, value in words.items()}
+    def _make_room(self, words: Mapping[str, np.ndarray]) -> None:
+        self.words = {word: np.zeros((self.steps, *value.shape), value.dtype) for word, value in words.items()}
 
     @property
     def is_full(self) -> bool:
         """Return whether all steps are there."""
         return self.filled == self.steps
 
-    def finish(self, last: Tensor, discount: float, decay: float) -> None:
+    def finish(self, last: np.ndarray, discount: float, decay: float) -> None:
         """Compute `advantage` and `return` of every step; `last` (N,) are the values of what is seen after the last one."""
-        reward, value, ended = (self.words[word].double().numpy() for word in ("reward", "value", "ended"))
-        found = advantages(reward, value, ended.astype(bool), last.double().numpy(), discount, decay)
-        self.words["advantage"] = torch.from_numpy(found).float()
-        self.words["return"] = torch.from_numpy(found + value).float()
+        value = self.words["value"].astype(np.float64)
+        found = advantages(self.words["reward"], value, self.words["ended"], last.astype(np.float64), discount, decay)
+        self.words["advantage"] = found.astype(np.float32)
+        self.words["return"] = (found + value).astype(np.float32)
 
     @property
     def is_finished(self) -> bool:
@@ -67,16 +67,19 @@ class Rollout:
 
     def samples(self) -> dict[str, Tensor]:
         """Return the words of all steps of all copies in one row."""
-        return {word: value.flatten(0, 1) for word, value in self.words.items() if word not in ("reward", "ended")}
+        learned = [word for word in self.words if word not in ("reward", "ended")]
+        return {word: torch.from_numpy(self.words[word]).flatten(0, 1) for word in learned}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the steps that are there."""
-        return {"filled": self.filled} | {PREFIX + word: value[: self.filled] for word, value in self.words.items()}
+        return {"filled": self.filled} | {
+            PREFIX + word: torch.from_numpy(value[: self.filled]) for word, value in self.words.items()
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Return to a state."""
         self.filled, self.words = state["filled"], {}
-        kept = {word.removeprefix(PREFIX): value for word, value in state.items() if word.startswith(PREFIX)}
+        kept = {word.removeprefix(PREFIX): value.numpy() for word, value in state.items() if word.startswith(PREFIX)}
         self._make_room({word: value[0] for word, value in kept.items()})
         for word, value in kept.items():
             self.words[word][: self.filled] = value

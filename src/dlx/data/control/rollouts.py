@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import Field, PositiveInt
-from torch import Tensor
 
 from dlx.core import Act, Batch
+from dlx.data.control.evaluation import as_array
 from dlx.data.control.options import Discount, EnvironmentOptions
 from dlx.data.control.rollout import RewardScale, Rollout
 from dlx.data.control.source import EnvironmentSource
@@ -60,22 +61,23 @@ class Rollouts(EnvironmentSource):
             self._live(actor)
             yield
         if not self.rollout.is_finished:
-            last = self._values(actor, torch.from_numpy(self.copies.observation))
-            self.rollout.finish(last, self.discount, self.gae_lambda)
+            self.rollout.finish(self._values(actor, self.copies.observation), self.discount, self.gae_lambda)
 
     def _live(self, actor: Act | None) -> None:
-        seen = torch.from_numpy(self.copies.observation)
-        answer = {word: value.detach().cpu() for word, value in self.asked(actor).items()}
-        step = self.act(answer["action"].numpy())
+        seen = self.copies.observation
+        answer = {word: as_array(value) for word, value in self.asked(actor).items()}
+        step = self.act(answer["action"])
         ended = step.terminated | step.truncated
         reward = self.scale(step.reward, ended) if self.scale else step.reward
         if (cut := step.truncated & ~step.terminated).any():  # time ran out, but not what the policy would still have gained
-            reward[cut] += self.discount * self._values(actor, torch.from_numpy(step.following[cut])).double().numpy()
-        self.rollout.add({"input": seen, **answer, "reward": torch.from_numpy(reward), "ended": torch.from_numpy(ended)})
+            reward[cut] += self.discount * self._values(actor, step.following[cut])
+        self.rollout.add({"input": seen, **answer, "reward": reward, "ended": ended})
 
-    def _values(self, actor: Act | None, observations: Tensor) -> Tensor:
+    def _values(self, actor: Act | None, observations: np.ndarray) -> np.ndarray:
         """Return what the policy expects from observations on."""
-        return actor({"input": observations}, False)["value"].detach().cpu() if actor else torch.zeros(len(observations))
+        return (
+            as_array(actor({"input": torch.from_numpy(observations)}, False)["value"]) if actor else np.zeros(len(observations))
+        )
 
     def train(self, actor: Act | None) -> Iterator[Batch]:
         """Yield the minibatches from the present position to the end of the epoch; it moves before a batch is yielded."""

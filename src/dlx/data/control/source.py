@@ -14,6 +14,8 @@ from dlx.data.control.copies import Copies, Step
 from dlx.data.control.environment import Blueprint, Episode
 from dlx.data.control.evaluation import SPLITS, Judge
 from dlx.data.control.options import EnvironmentOptions
+from dlx.data.control.stage import Here, Stage
+from dlx.data.control.workers import Elsewhere
 from dlx.data.order import generator
 from dlx.errors import UsageError, unknown
 
@@ -36,7 +38,6 @@ class EnvironmentSource(Source):
     def __init__(self, seed: int, options: EnvironmentOptions, count: int) -> None:
         self.seed, self.count = seed, count
         self.blueprint = Blueprint(options)
-        self.judge = Judge(self.blueprint)
         self.facts: Mapping[str, Any] = self.blueprint.facts
         self.frames = 0  # of all copies together
         self.finished = Finished()
@@ -45,7 +46,18 @@ class EnvironmentSource(Source):
     @cached_property
     def copies(self) -> Copies:
         """Return the copies to train in, which evaluating does without."""
-        return Copies(self.blueprint, self.count, "train", self.seed)
+        return Copies(self.stage, self.blueprint, self.count, self.seed)
+
+    @cached_property
+    def stage(self) -> Stage:
+        """Return where all copies are: here, or in worker processes."""
+        options = self.blueprint.options
+        return Elsewhere(options) if options.workers else Here(self.blueprint)
+
+    @property
+    def judge(self) -> Judge:
+        """Return what plays evaluations, in copies behind those to train in."""
+        return Judge(self.stage, self.blueprint, self.count)
 
     def asked(self, actor: Act | None) -> Batch:
         """Return what to do in view of the present observations, and what the policy says of it."""
@@ -105,9 +117,8 @@ class EnvironmentSource(Source):
 
     def close(self) -> None:
         """Let go of all environments."""
-        self.judge.close()
-        if "copies" in self.__dict__:
-            self.copies.close()
+        if "stage" in self.__dict__:
+            self.stage.close()
 
 
 class Finished:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,12 @@ class Observations:
         return np.uint8 if self.pixels else np.float32
 
     def __call__(self, given: Any) -> np.ndarray:
-        """Return an observation as it is seen."""
+        """Return an observation as it is seen; it may be the environment's own, which changes with the next step."""
         if self.pixels:
             return self.pixels(given)
         if self.is_box:
-            return np.array(given, np.float32).reshape(-1)  # a copy: some environments write into what they gave
+            seen = np.asarray(given, np.float32)
+            return seen if seen.ndim == 1 else seen.reshape(-1)
         if self.is_goal:
             parts = (given["observation"], given["desired_goal"])
             return np.concatenate([np.asarray(part, np.float32).reshape(-1) for part in parts])
@@ -98,12 +100,12 @@ class Actions:
         """Return what models and tasks ask for."""
         return {"num_actions": self.count} if self.is_discrete else {"action_size": self.size}
 
-    def taken(self, action: Any) -> Any:
-        """Return an action as the environment takes it: numbers beyond -1 and 1 are clipped, and scaled to the bounds."""
+    def taken(self, actions: np.ndarray) -> Iterable[Any]:
+        """Return actions (N, ...) as the environment takes them: numbers beyond -1 and 1 are clipped, and scaled to the bounds."""
         if self.is_discrete:
-            return self.start + int(action)
-        within = np.minimum(np.maximum(np.asarray(action, np.float64), -1.0), 1.0)  # a tenth of what np.clip takes
-        share = (within.reshape(self.shape) + 1) / 2
+            return (actions + self.start).tolist()
+        within = np.minimum(np.maximum(actions.astype(np.float64), -1.0), 1.0)  # a tenth of what np.clip takes
+        share = (within.reshape(-1, *self.shape) + 1) / 2
         return (self.low + share * (self.high - self.low)).astype(self.kind)
 
     def random(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
