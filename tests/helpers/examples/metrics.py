@@ -52,6 +52,13 @@ def classified():
     return batches
 
 
+def covered():
+    """Classes of pixels; class 3 has none, and some pixels count for nothing."""
+    draw = torch.Generator().manual_seed(3)
+    rows = [[torch.randint(low, high, (size, 5, 6), generator=draw) for low, high in ((0, 4), (-1, 3))] for size in (4, 1, 6)]
+    return [({"label": label}, {"target": target, "index": torch.arange(len(target))}) for label, target in rows]
+
+
 def measured():
     draw = torch.Generator().manual_seed(3)
     rows = [[torch.randn(size, 2, generator=draw, dtype=torch.float64) for _ in range(2)] for size in (5, 1, 12)]
@@ -108,6 +115,7 @@ def _perplexity():
 FACTS |= {"processor": answers_in_words()}
 TEXTS = "tests/metrics/text/test_texts.py::"
 TRUE, SAID, SHARES = _classes()
+SEGMENTATION = "tests/metrics/segmentation/test_overlap.py::"
 REGRESSION = "tests/metrics/test_against_scikit_learn.py::test_errors"
 GENERATION = "tests/metrics/generation/test_generated_images.py::"
 # Of each metric: its choices, its batches, and the numbers by the reference, or the name of the test that has the reference.
@@ -125,6 +133,8 @@ METRICS = {
         classified,
         "tests/metrics/classification/test_calibration.py::test_it_is_the_reference_for_any_batch_size",
     ),
+    "segmentation": ({}, covered, SEGMENTATION + "test_it_is_scikit_learn_s_confusion_matrix"),
+    "segmentation_report": ({}, covered, SEGMENTATION + "test_it_is_scikit_learn_s_confusion_matrix"),
     "perplexity": ({}, spoken, {"perplexity": _perplexity()}),
     "length_ratio": ({}, spoken, TEXTS + "test_the_length_ratio_counts_words"),
     "bleu": ({}, spoken, TEXTS + "test_bleu_and_chrf_are_sacrebleus"),

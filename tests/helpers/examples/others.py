@@ -93,7 +93,27 @@ def written():
     return words | {"index": torch.arange(12), "text": texts, "reference": [[text, "good"] for text in texts]}
 
 
+class Pixels(nn.Module):
+    """A model that gives every pixel scores, and an auxiliary head's."""
+
+    def __init__(self, auxiliary=True):
+        super().__init__()
+        self.body, self.head, self.other = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 3, 1), nn.Conv2d(4, 3, 1)
+        self.auxiliary = auxiliary
+
+    def forward(self, input):
+        maps = self.body(input).tanh()
+        return {"out": self.head(maps), "aux": self.other(maps)} if self.auxiliary else self.head(maps)
+
+
+def masked():
+    draw = torch.Generator().manual_seed(2)
+    words = {"input": torch.randn(12, 1, 8, 8, generator=draw), "index": torch.arange(12)}
+    return words | {"target": torch.randint(-1, 3, (12, 8, 8), generator=draw)}
+
+
 TASKS = {
+    "semantic_segmentation": ({"dice": 0.5, "lovasz": 0.5}, IMAGE, Pixels, masked),
     **{
         name: ({"max_output_length": 7}, {**TEXT, "processor": answers_in_words()}, writing, written)
         for name in ("translation", "summarization")
