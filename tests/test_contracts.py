@@ -44,7 +44,7 @@ def test_every_entry_has_an_example_and_every_example_an_entry(kind):
 @pytest.mark.parametrize("name", sorted(models.CLASSIFIERS))
 def test_models_that_choose(name, request):
     choices, facts, output = models.CLASSIFIERS[name]
-    if name in models.ZOO:
+    if name in models.ON_META:
         request.getfixturevalue("on_meta")
         batch = {"input": torch.empty(2, *facts["input_shape"])}
         testing.check_model(name, facts, batch, choices, output_shape=output, on_meta=True)

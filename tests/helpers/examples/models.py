@@ -23,6 +23,11 @@ IMAGES = {
         *("resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
     )
 }
+SEGMENTATION_ZOO = torchvision.models.list_models(module=torchvision.models.segmentation)
+PIXELS = {
+    "segmentation_unet": ({"width": 8}, IMAGE, (3, 32, 32)),
+    "segmentation_resnet": ({"widths": [8, 16, 24], "decoder": 16, "auxiliary": True}, IMAGE, (3, 32, 32)),
+}
 TEXT = {"vocab_size": 11, "num_classes": 3, "input_shape": [9]}
 TEXTS = {"text_cnn": ({}, TEXT, (3,)), "text_rnn": ({"size": 8, "num_layers": 2}, TEXT, (3,))}
 PAIRS = {"vocab_size": 11, "target_vocab_size": 11, "shared_vocabulary": True, "input_shape": [9], "max_target_length": 9}
@@ -42,7 +47,9 @@ GENERATORS = {
     ),
     **{name: ({}, IMAGE) for name in ("dcgan", "sngan", "mlp_gan", "conv_vae", "unet")},
 }
-CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **PIXELS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+CLASSIFIERS |= {name: ({}, LARGE, (3, 224, 224)) for name in SEGMENTATION_ZOO}
+ON_META = {*ZOO, *SEGMENTATION_ZOO}
 
 
 def text_batch():
