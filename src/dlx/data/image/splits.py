@@ -45,6 +45,8 @@ def divide(
 
 
 def _draw(listing: Listing, rows: np.ndarray, fractions: Mapping[str, float], split_seed: int) -> dict[str, list[int]]:
+    if not listing.labelled:
+        return draw(len(rows), fractions["val"], fractions["test"], split_seed, None, "image")
     labels = listing.labels[rows]
     try:
         return draw(len(rows), fractions["val"], fractions["test"], split_seed, labels.tolist())
