@@ -161,9 +161,10 @@ PROCESSORS = {"table": table, "image": pictures, "text": texts, "text_to_text": 
 AUGMENTATIONS = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
     {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},
-    {"cutout": 8}, "rand_augment", "trivial_augment", "mixup", "cutmix",
+    {"cutout": 8}, "rand_augment", "trivial_augment", "mixup", "cutmix", "mosaic",
 ]  # fmt: skip
 MIXING = {"mixup", "cutmix"}  # of equal images they make the same one
+JOINING = {"mosaic"}  # made for boxes and masks alone
 OPTIMIZERS = {name: {} for name in ("adadelta", "adagrad", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop")}
 OPTIMIZERS |= {"sgd": {"lr": 0.01}}
 SCHEDULES = {name: {} for name in ("constant", "cosine", "linear", "one_cycle", "plateau")}
