@@ -78,9 +78,7 @@ class Pipeline:
             images = change(images, generator)
         return images
 
-    def move(
-        self, images: Tensor, carried: Mapping[str, Carried], generator: Generator
-    ) -> tuple[Tensor, dict[str, Carried]]:
+    def move(self, images: Tensor, carried: Mapping[str, Carried], generator: Generator) -> tuple[Tensor, dict[str, Carried]]:
         """Change each image on its own, and move what lies on them along, step by step."""
         things = dict(carried)
         for change in self.changes:

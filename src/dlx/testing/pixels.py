@@ -17,8 +17,8 @@ def check_augmentation(
     """Check an augmentation as a config writes it on images, uint8 `(B, C, H, W)` of several samples.
 
     It repeats bit for bit by the generator it is given and draws from no other; what it is given stays as it is; the shape
-    stays; with another seed something else comes out, and so it does for images that are equal, unless it `mixes` samples. One that is made
-    for boxes and masks alone `carries` them.
+    stays; with another seed something else comes out, and so it does for images that are equal, unless it `mixes` samples.
+    One that is made for boxes and masks alone `carries` them.
     """
     before, state = images.clone(), torch.get_rng_state()
     first, second, other = (_run(written, facts, images, seed, carries) for seed in (0, 0, 5))

@@ -24,6 +24,7 @@ from dlx.data.splits import Fraction
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.image.decoding import MAX_PIXELS, Decoding, Resize
 from dlx.processors.image.processor import ImageProcessor
+from dlx.processors.image.reader import ImageReader
 from dlx.registry.types import OptionGroup
 
 MOST_WORKERS = 256
@@ -71,17 +72,17 @@ class Preparation:
     on_bad: OnBad
     store: Store | None
     num_workers: int
-    processor: ImageProcessor | None
+    processor: ImageReader | None
     wanted: Wanted
     augment: Sequence[Any] | None = None
 
     @property
     def known(self) -> Known | None:
         """Tell what a model was trained on before, and which splits are needed now."""
-        return Known(self.processor.target.names, self.wanted) if self.processor else None
+        return Known(self.processor.class_names, self.wanted) if self.processor else None
 
 
-def preparation(kept: Checkpoint, options: ImageOptions) -> Preparation:
+def preparation(kept: Checkpoint, options: ImageOptions, kind: type[ImageReader] = ImageProcessor) -> Preparation:
     """Put the choices together; raises ComponentError where the stored images are smaller than what is read."""
     size = pair(options.image_size)
     stored = size if options.cache_size is None else pair(options.cache_size)
@@ -94,7 +95,7 @@ def preparation(kept: Checkpoint, options: ImageOptions) -> Preparation:
         max_pixels=options.max_pixels,
         check_endings=options.check_endings,
     )
-    processor, place = fitted(kept.processor, decoding, size), folder(options.cache)
+    processor, place = fitted(kept.processor, decoding, size, kind), folder(options.cache)
     count = min(os.cpu_count() or 1, MOST_WORKERS) if options.num_workers is None else options.num_workers
     wanted = kept.wanted_splits if processor else None
     store = Store(place) if place else None
@@ -106,12 +107,16 @@ def pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-def fitted(processor: Processor | None, decoding: Decoding, size: Sequence[int]) -> ImageProcessor | None:
+def fitted(
+    processor: Processor | None, decoding: Decoding, size: Sequence[int], kind: type[ImageReader] = ImageProcessor
+) -> ImageReader | None:
     """Return a checkpoint's processor where it is one of images that become what the config says; else raise UsageError."""
     if processor is None:
         return None
-    if not isinstance(processor, ImageProcessor):
+    if not isinstance(processor, ImageReader):
         raise UsageError(f"the checkpoint's processor, '{processor.name}', reads no images")
+    if not isinstance(processor, kind):
+        raise UsageError(f"the checkpoint's processor is '{processor.name}', but the data wants '{kind.name}'")
     if tuple(processor.size) != tuple(size):
         raise ComponentError(f"was {_size(processor.size)} in training, and is {_size(size)} now", ("image_size",))
     then, now = processor.decoding, decoding

@@ -15,6 +15,7 @@ from dlx.data.image.pixels import Images
 from dlx.data.options import Batching
 from dlx.processors.image.decoding import Decoding
 from dlx.processors.image.processor import ImageProcessor
+from dlx.processors.image.reader import ImageReader
 
 
 class ImageSource(PixelSource):
@@ -33,7 +34,7 @@ class ImageSource(PixelSource):
         decoding: Decoding,
         size: Sequence[int],
         *,
-        processor: ImageProcessor | None = None,
+        processor: ImageReader | None = None,
         augment: Sequence[Any] | None = None,
         batching: Batching,
     ) -> None:

@@ -7,7 +7,8 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -71,19 +72,32 @@ class Decoding:
 
     def measured(self, content: bytes, name: str) -> tuple[np.ndarray, tuple[int, int]]:
         """Decode a file, and tell the width and the height of the upright image that it holds. Raises BadImageError."""
+        with self._opened(content, name) as image:
+            size = upright_size(image)
+            side = 2 * max(self.width, self.height)
+            image.draft(None, (side, side))  # a JPEG much larger is read at a fraction of its size
+            return self.fit(self._loaded(image)), size
+
+    def picture(self, content: bytes, name: str) -> Image.Image:
+        """Decode a file to an upright image of its own size, in colour. Raises BadImageError."""
+        with self._opened(content, name) as image:
+            return in_colors(self._loaded(image), 3)
+
+    @contextmanager
+    def _opened(self, content: bytes, name: str) -> Iterator[Image.Image]:
         try:
             with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 self.refuse(image, name)
-                size = upright_size(image)
-                side = 2 * max(self.width, self.height)
-                image.draft(None, (side, side))  # a JPEG much larger is read at a fraction of its size
-                image.load()
-                self._refuse_size(image.size)  # a frame of a GIF may be larger than the file said at first
-                return self.fit(upright(image)), size
+                yield image
         except BadImageError:
             raise
         except BROKEN as error:
             raise BadImageError(_reason(error, content)) from None
+
+    def _loaded(self, image: Image.Image) -> Image.Image:
+        image.load()
+        self._refuse_size(image.size)  # a frame of a GIF may be larger than the file said at first
+        return upright(image)
 
     def place(self, width: int, height: int) -> tuple[float, float, float, float]:
         """Tell where an upright image of a size lies among the decoded pixels: left, top, width and height."""
