@@ -14,6 +14,7 @@ from dlx.testing.common import as_json, same
 
 WORDS = frozenset((
     "input", "category", "target", "index", "length", "reference", "text", "previous", "mask", "box", "label", "features",
+    "box_label", "crowd", "size", "place",
 ))  # fmt: skip
 
 

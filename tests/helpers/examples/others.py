@@ -177,13 +177,40 @@ def text_pairs(folder):
     return answers_in_words(), examples, {"output": torch.tensor([[5, 6, 3, -1], [7, 3, -1, -1]])}
 
 
-PROCESSORS = {"table": table, "image": pictures, "text": texts, "text_to_text": text_pairs}
+def boxed_pictures(folder):
+    """Make a processor of images with boxes, and an answer of one box, none and two."""
+    from dlx.processors.image.boxes import BoxProcessor
+
+    made, examples, _ = pictures(folder)
+    processor = BoxProcessor.from_state(made.state_dict())
+    boxes = torch.tensor([[[0.0, 1, 2, 3], [-1] * 4], [[-1] * 4] * 2, [[1, 1, 3, 4], [0, 0, 4, 4]]])
+    labels, score = torch.tensor([[1, -1], [-1, -1], [0, 1]]), torch.tensor([[0.5, -1], [-1, -1], [0.25, 0.75]])
+    return processor, examples, {"box": boxes, "box_label": labels, "box_score": score}
+
+
+def masked_pictures(folder):
+    """Make a processor of images with masks, and an answer."""
+    from dlx.processors.image.masks import MaskProcessor
+
+    made, examples, _ = pictures(folder)
+    return MaskProcessor.from_state(made.state_dict()), examples, {"label": torch.arange(48).view(3, 4, 4) % 2}
+
+
+PROCESSORS = {
+    "image_boxes": boxed_pictures,
+    "image_masks": masked_pictures,
+    "table": table,
+    "image": pictures,
+    "text": texts,
+    "text_to_text": text_pairs,
+}
 AUGMENTATIONS = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
     {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},
-    {"cutout": 8}, "rand_augment", "trivial_augment", "mixup", "cutmix",
+    {"cutout": 8}, "rand_augment", "trivial_augment", "mixup", "cutmix", "mosaic",
 ]  # fmt: skip
 MIXING = {"mixup", "cutmix"}  # of equal images they make the same one
+JOINING = {"mosaic"}  # made for boxes and masks alone
 OPTIMIZERS = {name: {} for name in ("adadelta", "adagrad", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop")}
 OPTIMIZERS |= {"sgd": {"lr": 0.01}}
 SCHEDULES = {name: {} for name in ("constant", "cosine", "linear", "one_cycle", "plateau")}

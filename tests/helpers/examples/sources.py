@@ -165,7 +165,13 @@ def dates(folder, patch):
     return {"tokenizer": "characters", "batch_size": 512}
 
 
+def digit_scenes(folder, patch):
+    counts = {"train": 20, "val": 6, "test": 5, "batch_size": 6}
+    return {**counts, "image_size": 48, "augment": ["horizontal_flip", {"random_crop": {"mode": "zeros"}}, "mosaic"]}
+
+
 SOURCES = {
+    "digit_scenes": digit_scenes,
     "text_jsonl": text_jsonl,
     "text_folder": text_folder,
     "pairs_csv": pairs_csv,
