@@ -28,6 +28,7 @@ PIXELS = {
     "segmentation_unet": ({"width": 8}, IMAGE, (3, 32, 32)),
     "segmentation_resnet": ({"widths": [8, 16, 24], "decoder": 16, "auxiliary": True}, IMAGE, (3, 32, 32)),
 }
+DETECTORS = {"center_detector": ({"widths": [8, 16, 24], "pyramid": 16}, IMAGE, (84, 3))}
 TEXT = {"vocab_size": 11, "num_classes": 3, "input_shape": [9]}
 TEXTS = {"text_cnn": ({}, TEXT, (3,)), "text_rnn": ({"size": 8, "num_layers": 2}, TEXT, (3,))}
 PAIRS = {"vocab_size": 11, "target_vocab_size": 11, "shared_vocabulary": True, "input_shape": [9], "max_target_length": 9}
@@ -47,7 +48,7 @@ GENERATORS = {
     ),
     **{name: ({}, IMAGE) for name in ("dcgan", "sngan", "mlp_gan", "conv_vae", "unet")},
 }
-CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **PIXELS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **PIXELS, **DETECTORS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
 CLASSIFIERS |= {name: ({}, LARGE, (3, 224, 224)) for name in SEGMENTATION_ZOO}
 ON_META = {*ZOO, *SEGMENTATION_ZOO}
 

@@ -112,7 +112,27 @@ def masked():
     return words | {"target": torch.randint(-1, 3, (12, 8, 8), generator=draw)}
 
 
+def finder(**choices):
+    small = {"widths": [4, 8], "stride": 2, "levels": 2, "pyramid": 8}
+    from dlx.testing.common import build
+
+    torch.manual_seed(0)
+    return build(registry.models, "center_detector", small | choices, IMAGE)
+
+
+def with_boxes():
+    draw = torch.Generator().manual_seed(2)
+    corner, side = (torch.rand(12, 3, 2, generator=draw) * 4 for _ in range(2))
+    there = torch.arange(3) < torch.arange(12)[:, None] % 4
+    words = {"input": torch.randn(12, 1, 8, 8, generator=draw), "index": torch.arange(12)}
+    label = torch.randint(0, 3, (12, 3), generator=draw)
+    return words | {
+        "box": torch.cat((corner, corner + side + 0.1), 2).where(there[:, :, None], -1.0), "box_label": label.where(there, -1),
+    }  # fmt: skip
+
+
 TASKS = {
+    "detection": ({}, IMAGE, finder, with_boxes),
     "semantic_segmentation": ({"dice": 0.5, "lovasz": 0.5}, IMAGE, Pixels, masked),
     **{
         name: ({"max_output_length": 7}, {**TEXT, "processor": answers_in_words()}, writing, written)
