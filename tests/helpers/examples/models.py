@@ -29,6 +29,11 @@ PIXELS = {
     "segmentation_resnet": ({"widths": [8, 16, 24], "decoder": 16, "auxiliary": True}, IMAGE, (3, 32, 32)),
 }
 DETECTORS = {"center_detector": ({"widths": [8, 16, 24], "pyramid": 16}, IMAGE, (84, 3))}
+DETECTION_ZOO = [
+    *("ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2"),
+    *("fcos_resnet50_fpn", "fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_fpn"),
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+]
 TEXT = {"vocab_size": 11, "num_classes": 3, "input_shape": [9]}
 TEXTS = {"text_cnn": ({}, TEXT, (3,)), "text_rnn": ({"size": 8, "num_layers": 2}, TEXT, (3,))}
 PAIRS = {"vocab_size": 11, "target_vocab_size": 11, "shared_vocabulary": True, "input_shape": [9], "max_target_length": 9}
@@ -50,7 +55,8 @@ GENERATORS = {
 }
 CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **PIXELS, **DETECTORS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
 CLASSIFIERS |= {name: ({}, LARGE, (3, 224, 224)) for name in SEGMENTATION_ZOO}
-ON_META = {*ZOO, *SEGMENTATION_ZOO}
+CLASSIFIERS |= {name: ({}, LARGE, None) for name in DETECTION_ZOO}
+ON_META = {*ZOO, *SEGMENTATION_ZOO, *DETECTION_ZOO}
 
 
 def text_batch():

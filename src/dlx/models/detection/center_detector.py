@@ -33,7 +33,7 @@ class Head(nn.Module):
         self.classes, self.sides = nn.Conv2d(inputs, classes, 1), nn.Conv2d(inputs, 4, 1)
         for layer, start in ((self.classes, -math.log(1 / PRIOR - 1)), (self.sides, math.log(SIDE))):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.constant_(layer.bias, start)
+            layer.bias = nn.Parameter(torch.full((layer.out_channels,), start))
 
     def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         scores, sides = self.classes(self.for_class(maps)), self.sides(self.for_box(maps))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -47,7 +48,7 @@ def select(box: Tensor, score: Tensor, chosen: Selection) -> tuple[Tensor, Tenso
     return box[kept], sure[kept], label[kept]
 
 
-def stacked(rows: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+def stacked(rows: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     """Lay what was found in each image beside each other, filled up with -1."""
     most = max(len(row[0]) for row in rows)
     columns = zip(*rows, strict=True)
