@@ -149,7 +149,7 @@ def identity(count: int) -> Tensor:
 def straight(x: Tensor | float, left: Tensor | float, y: Tensor | float, top: Tensor | float, count: int) -> Tensor:
     """Make matrices `(n, 2, 3)` that stretch by x and y, and add left and top."""
     matrices = torch.zeros(count, 2, 3)
-    matrices[:, 0, 0], matrices[:, 0, 2], matrices[:, 1, 1], matrices[:, 1, 2] = x, left, y, top  # type: ignore[assignment]
+    matrices[:, 0, 0], matrices[:, 0, 2], matrices[:, 1, 1], matrices[:, 1, 2] = x, left, y, top
     return matrices
 
 

@@ -73,7 +73,8 @@ class BoxSource(PixelSource):
 
     def _settled(self, images: Tensor, boxes: Boxes) -> Batch:
         """Cut the middle out, standardise it, and keep the boxes that are there."""
-        boxes = boxes.move(to_middle(images, self.read_size), self.read_size)
+        if tuple(images.shape[2:]) != self.read_size:
+            boxes = boxes.move(to_middle(images, self.read_size), self.read_size)
         boxes = boxes.trimmed(boxes.order())
         batch = {"input": self.reader.standardize(images), "box": boxes.box, "box_label": boxes.label}
         return batch | ({"crowd": boxes.crowd} if self.with_crowds else {})

@@ -78,15 +78,17 @@ def digit_scenes(
         wanted = {split: count for split, count in wanted.items() if split in kept.wanted_splits}
     made = {split: make(split, count, image_size, scenes.split_seed) for split, count in wanted.items()}
     images = {split: torch.from_numpy(np.stack([scene.pixels for scene in some])) for split, some in made.items()}
-    common = {"processor": processor, "augment": augment, "batching": batching}
     source: Source
     if targets == "boxes":
         boxes = {split: padded([s.box for s in some], [s.label for s in some]) for split, some in made.items()}
         sizes = {split: torch.full((len(some), 2), image_size) for split, some in made.items()}
-        source = BoxSource(seed, images, boxes, sizes, DIGITS, decoding, size, **common)
+        source = BoxSource(
+            seed, images, boxes, sizes, DIGITS, decoding, size, processor=processor, augment=augment, batching=batching
+        )
     else:
         masks = {split: torch.from_numpy(np.stack([scene.mask for scene in some])) for split, some in made.items()}
-        source = MaskSource(seed, images, masks, ["background", *DIGITS], decoding, size, **common)
+        names = ["background", *DIGITS]
+        source = MaskSource(seed, images, masks, names, decoding, size, processor=processor, augment=augment, batching=batching)
     source.digests = {split: digest_of(made[split]) for split in made}
     return source
 
