@@ -56,6 +56,8 @@ class Masks(Carried):
             moved[:] = True
         if moved.all():
             return replace(self, values=look_up(self.values, matrices, size, self.fill))
+        if not moved.any():
+            return self
         index = moved.nonzero()[:, 0]
         where = index.to(self.values.device)
         changed = look_up(self.values[where], matrices[index], size, self.fill)
