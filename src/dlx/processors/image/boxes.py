@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class BoxProcessor(ImageReader):
 
     name = "image_boxes"
     writes = True
+    batch_size = 16  # originals may be large
 
     def encode(self, examples: list[Any]) -> Batch:
         """Decode files as training did; `size` and `place` tell how large the originals are and where they lie in `input`."""
@@ -78,7 +80,16 @@ def _corners(corners: list[float]) -> dict[str, float]:
 def _result(file: str, code: int, box: dict[str, Any]) -> dict[str, Any]:
     left, top = box["x1"], box["y1"]
     sides = [left, top, round(box["x2"] - left, 2), round(box["y2"] - top, 2)]
-    return {"file_name": file, "category_id": code + 1, "category": box["label"], "bbox": sides, "score": box["score"]}
+    stem = os.path.splitext(os.path.basename(file))[0]
+    image_id = int(stem) if stem.isdecimal() and stem.isascii() else stem  # as COCO names its files
+    return {
+        "image_id": image_id,
+        "file_name": file,
+        "category_id": code + 1,
+        "category": box["label"],
+        "bbox": sides,
+        "score": box["score"],
+    }
 
 
 def places(decoding: Decoding, size: Any, sizes: list[tuple[int, int]]) -> Tensor:

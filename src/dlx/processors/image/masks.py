@@ -29,6 +29,7 @@ class MaskProcessor(ImageReader):
 
     name = "image_masks"
     writes = True
+    batch_size = 16  # an answer has a number a pixel and class
 
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Answer {"file": name, "share": {class: share of the pixels}}, counted in the original image where that is known."""
