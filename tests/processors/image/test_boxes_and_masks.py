@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from dlx.errors import DlxError
+from dlx.processors.image import run_lengths
 from dlx.processors.image.boxes import RESULTS, BoxProcessor, original, places
 from dlx.processors.image.decoding import Decoding
 from dlx.processors.image.masks import MaskProcessor
@@ -107,6 +108,23 @@ def test_a_list_is_whole_after_every_batch_and_no_other_file_is_touched(files, t
     with pytest.raises(DlxError, match="holds something else, which is left as it is"):
         made.write(answers, prediction, tmp_path / "answers")
     assert (tmp_path / "answers" / RESULTS).read_text() == "notes"
+
+
+def test_masks_of_boxes_are_written_as_run_lengths_of_the_original(files, tmp_path):
+    made = processor(BoxProcessor, "pad")
+    prediction = blocks(made.encode(list(made.read(files))))
+    masks = torch.stack([prediction["label"] > 0, torch.zeros(2, 24, 24, dtype=torch.bool)], 1)
+    prediction = {**prediction, "mask": masks}
+    answers = made.decode(prediction)
+    made.write(answers, prediction, tmp_path / "answers")
+    results = json.loads((tmp_path / "answers" / RESULTS).read_text())
+    for result, file, (width, height), answer in zip(results, files, SIZES, answers, strict=True):
+        assert result["segmentation"]["size"] == [height, width]
+        mask = run_lengths.decode(result["segmentation"]["counts"], height, width)
+        pixels = np.asarray(Image.open(file))[..., 0] > 0
+        assert (mask == pixels).mean() > 0.9
+        picture = np.asarray(Image.open(answer["picture"]))
+        assert picture[height // 2, width // 2].tolist() == [255, 240, 140]  # white, half through the class's colour
 
 
 @pytest.mark.parametrize("resize", ["squash", "pad"])

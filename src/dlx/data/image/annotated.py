@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from dlx.data.image.instances import Shape, shape_of
 from dlx.data.image.listing import WHOLE, Known, Listing, needed
 from dlx.data.image.names import Names
 from dlx.data.options import Checkpoint
 from dlx.errors import ComponentError
 
-TASKS = {"boxes": "detection", "masks": "semantic_segmentation"}
+TASKS = {"boxes": "detection", "masks": "semantic_segmentation", "instances": "instance_segmentation"}
 NO_AREA, NO_NUMBERS = "of no area", "that is no numbers"
 OTHER_SIZE = "of another size"
 EDGE = 1.0  # pixels that a box may reach over the edge of its image: it is rounded, or counted from 1, and is cut off
@@ -52,6 +53,7 @@ class Box(NamedTuple):
     kind: str
     place: str
     crowd: bool = False
+    written: Any = None  # its shape, as COCO writes it
 
 
 @dataclass
@@ -76,6 +78,7 @@ class BoxFiles:
     class_names: Sequence[str] | None = None
     relative: bool = False
     faults: list[Fault] = field(default_factory=list)
+    shapes: dict[int, list[Shape]] | None = None  # of each image those of its good boxes, where masks are wanted
 
     def listing(self, known: Known | None) -> Listing:
         """Settle the classes and the rows of each split; raises ComponentError where there are no images or no boxes."""
@@ -92,19 +95,32 @@ class BoxFiles:
 
     def checked(self, row: int, size: Sequence[int], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the good boxes of an image `(m, 4)` in its pixels, their classes `(m,)` and crowds `(m,)`; notes the others."""
-        annotation, good = self.annotations[row], []
+        annotation, good, kept = self.annotations[row], [], []
         if annotation.size not in (None, (0, 0), tuple(size)):
             told = f"{annotation.size[0]}x{annotation.size[1]}" if annotation.size else ""
             detail = f"it says {told}, but {self.files.names[row]} has {size[0]}x{size[1]} once it is upright"
             self.faults.append(Fault(annotation.place, "image", OTHER_SIZE, detail))
         for box in annotation.boxes:
             corners = np.array(box.corners) * (np.tile(size, 2) if self.relative else 1)
-            if fault := _wrong(box, corners, size, names):
+            fault, shape = _wrong(box, corners, size, names), None
+            if fault is None and self.shapes is not None:
+                fault, shape = _shape(box, size)
+            if fault:
                 self.faults.append(fault)
             else:
                 good.append((np.clip(corners, 0, np.tile(size, 2)), names.index(box.kind), box.crowd))
+                kept.append(shape)
+        if self.shapes is not None:
+            self.shapes[row] = [shape for shape in kept if shape]
         corners = np.array([one for one, _, _ in good], np.float32).reshape(-1, 4)
         return corners, np.array([code for _, code, _ in good], np.int64), np.array([crowd for _, _, crowd in good], bool)
+
+
+def _shape(box: Box, size: Sequence[int]) -> tuple[Fault | None, Shape | None]:
+    try:
+        return None, shape_of(box.written, size[1], size[0])
+    except ValueError as error:
+        return Fault(box.place, "segmentation", "that cannot be used", str(error)), None
 
 
 def _wrong(box: Box, corners: np.ndarray, size: Sequence[int], names: Sequence[str]) -> Fault | None:

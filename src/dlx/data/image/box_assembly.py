@@ -12,6 +12,7 @@ from dlx.augmentation.carrying import Boxes, straight
 from dlx.data.image.annotated import OTHER_SIZE, BoxFiles, Fault, kinds_of, parts_of
 from dlx.data.image.box_source import BoxSource, padded
 from dlx.data.image.decoded import Found, decode, report
+from dlx.data.image.instances import Instances, Shape
 from dlx.data.image.preparation import DrawnSplits, Preparation, choose, drawn_splits
 from dlx.data.image.splits import digest_of, divide, tell_duplicates
 from dlx.data.options import Batching
@@ -34,20 +35,23 @@ def assemble_boxes(seed: int, found: BoxFiles, wanted: Preparation, drawn: Drawn
     splits = divide(listing, good, drawn.val, drawn.test, drawn.split_seed, parts)
     chosen = choose(splits, wanted.wanted)
     tell_duplicates(listing.files.names, decoded.digests, chosen)
-    boxes = {
-        split: _stored([checked[row] for row in rows], decoded.sizes[rows], wanted.decoding) for split, rows in chosen.items()
-    }
+    boxes, instances = {}, {}
+    for split, rows in chosen.items():
+        stored = _stored([checked[row] for row in rows], decoded.sizes[rows], wanted.decoding)
+        if found.shapes is not None:
+            instances[split] = _instances(stored, [found.shapes[row] for row in rows], wanted.decoding)
+        boxes[split] = stored.trimmed(stored.order())
     _tell_tiny(boxes)
     source = BoxSource(
         seed, {split: decoded.images(rows) for split, rows in chosen.items()}, boxes,
         {split: torch.from_numpy(decoded.sizes[rows]) for split, rows in chosen.items()}, listing.class_names, wanted.decoding,
-        wanted.size, processor=wanted.processor, augment=wanted.augment, batching=batching,
+        wanted.size, instances=instances, processor=wanted.processor, augment=wanted.augment, batching=batching,
     )  # fmt: skip
     source.facts = {**source.facts, "skipped_count": int((~good).sum())}
     source.drawn = drawn_splits(chosen, listing)
+    meaning = np.array([*listing.class_names, *(["with masks"] if instances else [])])
     source.digests = {
-        split: digest_of([[np.array(listing.class_names), decoded.digests[rows]], *(checked[row] for row in rows)])
-        for split, rows in chosen.items()
+        split: digest_of([[meaning, decoded.digests[rows]], *(checked[row] for row in rows)]) for split, rows in chosen.items()
     }
     return source
 
@@ -77,6 +81,13 @@ def _stored(checked: Sequence[Checked], sizes: np.ndarray, decoding: Decoding) -
         return boxes.move(straight(1 / scale[:, 0], start[:, 0], 1 / scale[:, 1], start[:, 1], len(sizes)), decoding.shape[1:])
     moved = boxes.box * scale.repeat(1, 2)[:, None] + places[:, :2].repeat(1, 2)[:, None]
     return Boxes(torch.where(boxes.label[..., None] >= 0, moved, -1.0), boxes.label, boxes.crowd)
+
+
+def _instances(boxes: Boxes, shapes: Sequence[Sequence[Shape]], decoding: Decoding) -> Instances:
+    """Give the shapes of the boxes that are there."""
+    there = (boxes.label >= 0).tolist()
+    kept = [[one for one, stays in zip(some, row, strict=False) if stays] for some, row in zip(shapes, there, strict=True)]
+    return Instances(kept, decoding)
 
 
 def _tell_tiny(boxes: Mapping[str, Boxes]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from dlx.core import Source
 from dlx.data.image.annotated import NO_NUMBERS, Annotation, Box, BoxFiles, Fault, VisionFacts
 from dlx.data.image.box_assembly import assemble_boxes
+from dlx.data.image.instances import polygon_reader
 from dlx.data.image.listing import WHOLE
 from dlx.data.image.names import Names, stamp
 from dlx.data.image.preparation import DrawnSplits, ImageOptions, preparation
@@ -34,6 +35,7 @@ def coco_boxes(
     test_file: DataPath | None = None,
     root: DataPath | None = None,
     class_names: list[str] | None = None,
+    masks: bool = False,
     images: ImageOptions,
     drawn: DrawnSplits,
     batching: Batching,
@@ -43,17 +45,20 @@ def coco_boxes(
     Files of images are looked for below `root`, or else beside the JSON, and there also in a folder that is named as the end
     of the JSON's name (train2017 for instances_train2017.json). Splits without a file are drawn from the training images.
     Classes are the categories of the training file in the order of their ids, unless `class_names` lists them. Boxes marked
-    `iscrowd` come with the word `crowd`. Faults are told together, and under on_bad: skip the boxes and images that have them
+    `iscrowd` come with the word `crowd`; with `masks: true` each box has the mask that its polygons or run lengths stand for
+    (extra: detection). Faults are told together, and under on_bad: skip the boxes and images that have them
     are left out. All else is as for image_folder.
     """
-    kept.refuse_other("boxes")
+    kept.refuse_other("instances" if masks else "boxes")
     wanted = preparation(kept, images, BoxProcessor)
     named = {"train": train, "val": val_file, "test": test_file}
     given = {split: file for split, file in named.items() if file is not None}
     if len(given) == 1:
         given = {WHOLE: train}
     found = read(given, root)
-    found.class_names = class_names or found.class_names
+    found.class_names, found.shapes = class_names or found.class_names, {} if masks else None
+    if masks:
+        polygon_reader()
     return assemble_boxes(seed, found, wanted, drawn, batching)
 
 
@@ -123,7 +128,7 @@ def _box(one: Mapping[str, Any], file: str, categories: Mapping[Any, str], fault
     code = one.get("category_id")
     kind = categories.get(code, f"category {code}") if isinstance(code, (int, str)) else "no category"
     left, top, width, height = given
-    return Box((left, top, left + width, top + height), kind, place, one.get("iscrowd") == 1)
+    return Box((left, top, left + width, top + height), kind, place, one.get("iscrowd") == 1, one.get("segmentation"))
 
 
 def _whole(value: Any) -> int:
