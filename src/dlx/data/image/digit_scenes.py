@@ -121,7 +121,8 @@ def draw_scene(draw: np.random.Generator, digits: np.ndarray, labels: np.ndarray
     """Draw one scene of some digits `(n, 8, 8)`."""
     pixels = _background(draw, size)
     mask, thing = np.zeros((2, size, size), np.uint8)
-    box, label = [], []
+    box: list[list[int]] = []
+    label: list[int] = []
     for _ in range(draw.integers(2, 7)):
         number = draw.integers(len(digits))
         ink = _ink(digits[number], int(size * draw.uniform(0.17, 0.4)))
