@@ -56,6 +56,8 @@ class Masks(Carried):
             moved[:] = True
         if moved.all():
             return replace(self, values=look_up(self.values, matrices, size, self.fill))
+        if not moved.any():
+            return self
         index = moved.nonzero()[:, 0]
         where = index.to(self.values.device)
         changed = look_up(self.values[where], matrices[index], size, self.fill)
@@ -63,15 +65,37 @@ class Masks(Carried):
 
     def join(self, pieces: Sequence[Piece], size: Sequence[int]) -> Self:
         """Put together what lies on the pieces."""
-        device = self.values.device
-        columns, rows = torch.arange(size[1]) + 0.5, (torch.arange(size[0]) + 0.5)[:, None]
         whole = self.values.new_full((len(self.values), self.values.shape[1], *size), self.fill)
-        for partner, matrices, region in pieces:
-            left, top, right, bottom = region.view(-1, 4, 1, 1, 1).unbind(1)
-            inside = (columns >= left) & (columns < right) & (rows >= top) & (rows < bottom)
-            moved = look_up(self.values[partner.to(device)], matrices, size, self.fill)
-            whole = torch.where(inside.to(device), moved, whole)
+        for piece in pieces:
+            whole = torch.where(_within(piece.region, size).to(whole.device), self._moved(piece, size), whole)
         return replace(self, values=whole)
+
+    def _moved(self, piece: Piece, size: Sequence[int]) -> Tensor:
+        return look_up(self.values[piece.partner.to(self.values.device)], piece.matrices, size, self.fill)
+
+
+def _within(region: Tensor, size: Sequence[int]) -> Tensor:
+    """Mark the pixels within a region `(n, 4)`: bool `(n, 1, H, W)`."""
+    columns, rows = torch.arange(size[1]) + 0.5, (torch.arange(size[0]) + 0.5)[:, None]
+    left, top, right, bottom = region.view(-1, 4, 1, 1, 1).unbind(1)
+    return (columns >= left) & (columns < right) & (rows >= top) & (rows < bottom)
+
+
+@dataclass(frozen=True)
+class InstanceMasks(Masks):
+    """Masks of single things, bool `(n, M, h, w)`, one for each box."""
+
+    fill: bool = False
+
+    def join(self, pieces: Sequence[Piece], size: Sequence[int]) -> Self:
+        """Keep the things of all pieces, side by side as their boxes are."""
+        parts = [self._moved(piece, size) & _within(piece.region, size).to(self.values.device) for piece in pieces]
+        return replace(self, values=torch.cat(parts, 1))
+
+    def trimmed(self, order: Tensor) -> Self:
+        """Return the masks of the boxes of an order `(n, m)`."""
+        place = order.to(self.values.device)[:, :, None, None].expand(-1, -1, *self.values.shape[2:])
+        return replace(self, values=self.values.gather(1, place))
 
 
 @dataclass(frozen=True)
@@ -149,7 +173,7 @@ def identity(count: int) -> Tensor:
 def straight(x: Tensor | float, left: Tensor | float, y: Tensor | float, top: Tensor | float, count: int) -> Tensor:
     """Make matrices `(n, 2, 3)` that stretch by x and y, and add left and top."""
     matrices = torch.zeros(count, 2, 3)
-    matrices[:, 0, 0], matrices[:, 0, 2], matrices[:, 1, 1], matrices[:, 1, 2] = x, left, y, top  # type: ignore[assignment]
+    matrices[:, 0, 0], matrices[:, 0, 2], matrices[:, 1, 1], matrices[:, 1, 2] = x, left, y, top
     return matrices
 
 

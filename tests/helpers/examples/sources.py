@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torchvision
 from PIL import Image
-from tests.helpers import image_files
+from tests.helpers import annotated_files, image_files
 
 
 def idx(array):
@@ -170,7 +170,25 @@ def digit_scenes(folder, patch):
     return {**counts, "image_size": 48, "augment": ["horizontal_flip", {"random_crop": {"mode": "zeros"}}, "mosaic"]}
 
 
+def annotated(make, **more):
+    def example(folder, patch):
+        given = {"path": str(make(folder / "data")), "image_size": [18, 24], "cache": str(folder / "cache"), "batch_size": 4}
+        return given | {"augment": ["horizontal_flip", "mosaic"]} | more
+
+    return example
+
+
+def coco_boxes(folder, patch):
+    (folder / "data").mkdir()
+    file = str(annotated_files.coco(folder / "data"))
+    return {"train": file, "image_size": [9, 12], "cache": str(folder / "cache"), "batch_size": 4, "augment": ["vertical_flip"]}
+
+
 SOURCES = {
+    "voc_boxes": annotated(annotated_files.voc),
+    "yolo_boxes": annotated(annotated_files.yolo),
+    "coco_boxes": coco_boxes,
+    "image_masks": annotated(annotated_files.masks, class_names=["none", "cat", "dog"]),
     "digit_scenes": digit_scenes,
     "text_jsonl": text_jsonl,
     "text_folder": text_folder,

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from dlx.augmentation.carrying import Boxes, straight
+from dlx.augmentation.carrying import Boxes, Carried, InstanceMasks, straight
 from dlx.augmentation.pipeline import Pipeline
 from dlx.core import Batch
+from dlx.data.image.instances import Instances
 from dlx.data.image.pixel_source import PixelSource, statistics
 from dlx.data.image.pixels import Images
 from dlx.data.image.source import image_facts
@@ -26,7 +27,7 @@ class BoxSource(PixelSource):
     A batch has `input` float32 `(B, C, H, W)`; `box` float32 `(B, M, 4)` as x1, y1, x2, y2 in pixels of `input`, `box_label`
     int64 `(B, M)`, both padded with -1, `M` that of the fullest image; `crowd` bool `(B, M)` where the data has crowds;
     `index`. Evaluation adds `size` int64 `(B, 2)`, width and height of the upright original, and `place` float32 `(B, 4)`,
-    where the original lies in `input`: left, top, width, height.
+    where the original lies in `input`: left, top, width, height. With `instances`, `mask` bool `(B, M, H, W)` has each box's.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class BoxSource(PixelSource):
         decoding: Decoding,
         size: Sequence[int],
         *,
+        instances: Mapping[str, Instances] | None = None,
         processor: ImageReader | None = None,
         augment: Sequence[Any] | None = None,
         batching: Batching,
@@ -48,6 +50,7 @@ class BoxSource(PixelSource):
             split: {
                 "input": images[split], "box": found.box, "box_label": found.label, "crowd": found.crowd, "size": sizes[split],
                 "place": places(decoding, size, sizes[split].tolist()),
+                **({"mask": instances[split]} if instances else {}),
             } for split, found in boxes.items()
         }  # fmt: skip
         if processor is None:
@@ -60,27 +63,34 @@ class BoxSource(PixelSource):
         self.reader, self.read_size = processor, tuple(size)
 
     def changed(self, stored: Batch, draw: Generator) -> Batch:
-        """Augment images, and move their boxes along."""
-        images, carried = self.augment.move(stored["input"].to(self.device), {"box": _boxes(stored)}, draw)
-        boxes = carried["box"]
-        assert isinstance(boxes, Boxes)
-        return {**self._settled(images, boxes), "index": stored["index"]}
+        """Augment images, and move what lies on them along."""
+        images, carried = self.augment.move(stored["input"].to(self.device), self._carried(stored), draw)
+        return {**self._settled(images, carried), "index": stored["index"]}
 
     def whole(self, stored: Batch) -> Batch:
-        """Read the middle of images, and the boxes that are in it."""
-        settled = self._settled(stored["input"].to(self.device), _boxes(stored))
+        """Read the middle of images, and what is in it."""
+        settled = self._settled(stored["input"].to(self.device), self._carried(stored))
         return {**settled, "size": stored["size"].clone(), "place": stored["place"].clone()}
 
-    def _settled(self, images: Tensor, boxes: Boxes) -> Batch:
-        """Cut the middle out, standardise it, and keep the boxes that are there."""
-        boxes = boxes.move(to_middle(images, self.read_size), self.read_size)
+    def _carried(self, stored: Batch) -> dict[str, Carried]:
+        boxes = Boxes(stored["box"], stored["box_label"], stored["crowd"])
         boxes = boxes.trimmed(boxes.order())
+        masks: dict[str, Carried] = {"mask": InstanceMasks(stored["mask"].to(self.device))} if "mask" in stored else {}
+        return {"box": boxes, **masks}
+
+    def _settled(self, images: Tensor, carried: Mapping[str, Carried]) -> Batch:
+        """Cut the middle out, standardise it, and keep what is there."""
+        if tuple(images.shape[2:]) != self.read_size:
+            movement = to_middle(images, self.read_size)
+            carried = {word: thing.move(movement, self.read_size) for word, thing in carried.items()}
+        boxes, masks = carried["box"], carried.get("mask")
+        assert isinstance(boxes, Boxes)
+        order = boxes.order()
+        boxes = boxes.trimmed(order)
         batch = {"input": self.reader.standardize(images), "box": boxes.box, "box_label": boxes.label}
-        return batch | ({"crowd": boxes.crowd} if self.with_crowds else {})
-
-
-def _boxes(stored: Batch) -> Boxes:
-    return Boxes(stored["box"], stored["box_label"], stored["crowd"])
+        if self.with_crowds:
+            batch["crowd"] = boxes.crowd
+        return batch | ({"mask": masks.trimmed(order).values} if isinstance(masks, InstanceMasks) else {})
 
 
 def to_middle(images: Tensor, size: Sequence[int]) -> Tensor:

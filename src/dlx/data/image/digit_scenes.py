@@ -14,6 +14,7 @@ from dlx.augmentation.pipeline import AugmentationList
 from dlx.core import Source
 from dlx.data.image.annotated import VisionFacts
 from dlx.data.image.box_source import BoxSource, padded
+from dlx.data.image.instances import Drawn, Instances
 from dlx.data.image.mask_source import MaskSource
 from dlx.data.image.preparation import fitted
 from dlx.data.image.splits import digest_of
@@ -44,12 +45,20 @@ class Scenes(OptionGroup):
 
 
 class Scene(NamedTuple):
-    """A picture uint8 `(3, s, s)`, its mask uint8 `(1, s, s)` (0: background), boxes `(m, 4)` and the digits `(m,)`."""
+    """A picture uint8 `(3, s, s)`, its mask uint8 `(1, s, s)` (0: background), boxes `(m, 4)` and the digits `(m,)`.
+
+    `thing` `(s, s)` has the number of the digit that a pixel belongs to, counted from 1.
+    """
 
     pixels: np.ndarray
     mask: np.ndarray
     box: np.ndarray
     label: np.ndarray
+    thing: np.ndarray
+
+    def shapes(self) -> list[Drawn]:
+        """Give the shape of each digit."""
+        return [Drawn(self.thing == number) for number in range(1, len(self.label) + 1)]
 
 
 @sources("digit_scenes")
@@ -57,13 +66,14 @@ def digit_scenes(
     seed: int,
     kept: VisionFacts,
     *,
-    targets: Literal["boxes", "masks"] = "boxes",
+    targets: Literal["boxes", "masks", "instances"] = "boxes",
     image_size: Area = 96,
     scenes: Scenes,
     augment: AugmentationList | None = None,
     batching: Batching,
 ) -> Source:
-    """Scenes of 2 to 6 handwritten digits (scikit-learn's, of real hands) with boxes, or with masks of 11 classes.
+    """Scenes of 2 to 6 handwritten digits (scikit-learn's, of real hands) with boxes, with masks of 11 classes, or with
+    boxes and a mask each (instances).
 
     Digits of 17 to 40 % of the side, in bright colours, lie apart from each other on a background of soft and fine noise,
     among lines, rings and discs that are no digits. All is drawn by `split_seed`: a split's scenes are the same however many
@@ -71,22 +81,26 @@ def digit_scenes(
     """
     kept.refuse_other(targets)
     size = (image_size, image_size)
-    decoding, kind = Decoding(*size), BoxProcessor if targets == "boxes" else MaskProcessor
+    decoding, kind = Decoding(*size), MaskProcessor if targets == "masks" else BoxProcessor
     processor = fitted(kept.processor, decoding, size, kind)
     wanted = {split: count for split, count in (("train", scenes.train), ("val", scenes.val), ("test", scenes.test)) if count}
     if kept.processor is not None and kept.wanted_splits is not None:
         wanted = {split: count for split, count in wanted.items() if split in kept.wanted_splits}
     made = {split: make(split, count, image_size, scenes.split_seed) for split, count in wanted.items()}
     images = {split: torch.from_numpy(np.stack([scene.pixels for scene in some])) for split, some in made.items()}
-    common = {"processor": processor, "augment": augment, "batching": batching}
     source: Source
-    if targets == "boxes":
+    if targets != "masks":
         boxes = {split: padded([s.box for s in some], [s.label for s in some]) for split, some in made.items()}
         sizes = {split: torch.full((len(some), 2), image_size) for split, some in made.items()}
-        source = BoxSource(seed, images, boxes, sizes, DIGITS, decoding, size, **common)
+        shapes = {split: [scene.shapes() for scene in some] for split, some in made.items() if targets == "instances"}
+        source = BoxSource(
+            seed, images, boxes, sizes, DIGITS, decoding, size, processor=processor, augment=augment, batching=batching,
+            instances={split: Instances(some, decoding) for split, some in shapes.items()},
+        )  # fmt: skip
     else:
         masks = {split: torch.from_numpy(np.stack([scene.mask for scene in some])) for split, some in made.items()}
-        source = MaskSource(seed, images, masks, ["background", *DIGITS], decoding, size, **common)
+        names = ["background", *DIGITS]
+        source = MaskSource(seed, images, masks, names, decoding, size, processor=processor, augment=augment, batching=batching)
     source.digests = {split: digest_of(made[split]) for split in made}
     return source
 
@@ -106,7 +120,9 @@ def make(split: str, count: int, size: int, split_seed: int) -> list[Scene]:
 def draw_scene(draw: np.random.Generator, digits: np.ndarray, labels: np.ndarray, size: int) -> Scene:
     """Draw one scene of some digits `(n, 8, 8)`."""
     pixels = _background(draw, size)
-    mask, box, label = np.zeros((size, size), np.uint8), [], []
+    mask, thing = np.zeros((2, size, size), np.uint8)
+    box: list[list[int]] = []
+    label: list[int] = []
     for _ in range(draw.integers(2, 7)):
         number = draw.integers(len(digits))
         ink = _ink(digits[number], int(size * draw.uniform(0.17, 0.4)))
@@ -119,11 +135,12 @@ def draw_scene(draw: np.random.Generator, digits: np.ndarray, labels: np.ndarray
         strength = np.where(ink > INKED, 0.6 + 0.4 * np.clip(ink / WHITE, 0, 1), 0)[..., None]
         pixels[inside] += strength * (color - pixels[inside])
         mask[inside][ink > INKED] = labels[number] + 1
+        thing[inside][ink > INKED] = len(label) + 1
         box.append([left, top, left + ink.shape[1], top + ink.shape[0]])
         label.append(labels[number])
     pixels += draw.normal(0, 6, pixels.shape)
     planes = np.ascontiguousarray(np.clip(pixels.round(), 0, 255).astype(np.uint8).transpose(2, 0, 1))
-    return Scene(planes, mask[None], np.array(box, np.float32).reshape(-1, 4), np.array(label, np.int64))
+    return Scene(planes, mask[None], np.array(box, np.float32).reshape(-1, 4), np.array(label, np.int64), thing)
 
 
 def _background(draw: np.random.Generator, size: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from dlx.errors import DlxError, UsageError
@@ -17,6 +18,7 @@ from dlx.processors.image.reader import ImageFile, content_of
 from dlx.storage import files
 
 LONGEST = 80  # characters of an original's name that the name of a file of its answer begins with
+SHADE = 0.5  # of a colour that is laid over a picture
 BLANK, END = b"[\n]\n", b"\n]\n"  # a list of nothing, and what a list of anything ends with
 # Colours that are told apart, by class; the first is that of a background where there is one (Glasbey's, shortened).
 COLORS = (
@@ -37,6 +39,12 @@ def picture(decoding: Decoding, example: ImageFile) -> Image.Image:
         return decoding.picture(content_of(example), example.name)
     except BadImageError as error:
         raise UsageError(f"{example.name}: {error}") from None
+
+
+def shaded(picture: Image.Image, mask: np.ndarray, color: tuple[int, int, int]) -> Image.Image:
+    """Lay a colour half through over the pixels of a mask, bool `(h, w)`."""
+    half = Image.blend(picture, Image.new("RGB", picture.size, color), SHADE)
+    return Image.composite(half, picture, Image.fromarray(mask))
 
 
 def save(image: Image.Image, folder: Path, original: str, ending: str) -> str:

@@ -11,12 +11,10 @@ from PIL import Image
 
 from dlx.core import Batch
 from dlx.processors.image import answer_files
-from dlx.processors.image.boxes import places
+from dlx.processors.image.boxes import places, to_original
 from dlx.processors.image.mask_decoding import VOID
 from dlx.processors.image.reader import ImageReader
 from dlx.registry import processors
-
-SHADE = 0.5  # of a class's colour in an overlay
 
 
 @processors("image_masks")
@@ -29,6 +27,7 @@ class MaskProcessor(ImageReader):
 
     name = "image_masks"
     writes = True
+    batch_size = 16  # an answer has a number a pixel and class
 
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Answer {"file": name, "share": {class: share of the pixels}}, counted in the original image where that is known."""
@@ -49,19 +48,13 @@ class MaskProcessor(ImageReader):
             mask.putpalette(palette(len(self.class_names)))
             answer["mask"] = answer_files.save(mask, folder, example.name, ".mask.png")
             picture = answer_files.picture(self.decoding, example)
-            shaded = Image.blend(picture, mask.convert("RGB"), SHADE)
+            shaded = Image.blend(picture, mask.convert("RGB"), answer_files.SHADE)
             answer["picture"] = answer_files.save(shaded, folder, example.name, ".overlay.png")
 
     def _original(self, codes: torch.Tensor, row: int) -> np.ndarray:
         """Bring class numbers `(H, W)` to the original's size by the nearest pixel: uint8 `(h, w)`."""
-        width, height = self.sizes[row]
-        left, top, wide, high = places(self.decoding, self.size, [self.sizes[row]])[0].tolist()
-        columns = np.floor(left + (np.arange(width) + 0.5) * wide / width).astype(np.int64)
-        rows = np.floor(top + (np.arange(height) + 0.5) * high / height).astype(np.int64)
-        seen = codes.numpy().astype(np.uint8)
-        found = seen[rows.clip(0, seen.shape[0] - 1)[:, None], columns.clip(0, seen.shape[1] - 1)]
-        inside = ((rows >= 0) & (rows < seen.shape[0]))[:, None] & (columns >= 0) & (columns < seen.shape[1])
-        return np.where(inside, found, VOID).astype(np.uint8)
+        place = places(self.decoding, self.size, [self.sizes[row]])[0].tolist()
+        return to_original(codes.numpy().astype(np.uint8), place, self.sizes[row], VOID)
 
 
 def palette(classes: int) -> list[int]:
