@@ -16,6 +16,7 @@ WORDS = frozenset((
     "input", "category", "target", "index", "length", "reference", "text", "previous", "mask", "box", "label", "features",
     "action", "log_probability", "value", "advantage", "return", "reward", "discount", "next_input", "weight",
     "episode_return", "episode_length", "success",
+    "box_label", "crowd", "size", "place",
 ))  # fmt: skip
 
 

@@ -52,6 +52,45 @@ def classified():
     return batches
 
 
+def covered():
+    """Classes of pixels; class 3 has none, and some pixels count for nothing."""
+    draw = torch.Generator().manual_seed(3)
+    rows = [[torch.randint(low, high, (size, 5, 6), generator=draw) for low, high in ((0, 4), (-1, 3))] for size in (4, 1, 6)]
+    return [({"label": label}, {"target": target, "index": torch.arange(len(target))}) for label, target in rows]
+
+
+def boxed():
+    """Boxes of images in their own coordinates, some with nothing, some crowds, answers of equal scores among them."""
+    draw = torch.Generator().manual_seed(3)
+
+    def some(size, most, fill):
+        corner, side = (torch.rand(size, most, 2, generator=draw) * reach for reach in (80, 60))
+        count = torch.randint(0, most + 1, (size, 1), generator=draw)
+        there = torch.arange(most) < count
+        label = torch.randint(0, 3, (size, most), generator=draw)
+        box = torch.cat((corner, corner + side + 1), 2)
+        return box.where(there[:, :, None], fill), label.where(there, -1), there
+
+    batches = []
+    for size in (5, 1, 8):
+        box, label, there = some(size, 6, -1.0)
+        extra, kind, more = some(size, 4, -1.0)
+        near = (box + 3 * torch.rand(box.shape, generator=draw)).where(there[:, :, None], -1.0)
+        found, found_label = torch.cat((near, extra), 1), torch.cat((label, kind), 1)
+        score = (torch.randint(1, 20, found_label.shape, generator=draw) / 20).where(torch.cat((there, more), 1), -1.0)
+        crowd = (torch.rand(label.shape, generator=draw) < 0.15) & there
+        place = torch.tensor([[4.0, 0, 120, 140]]).expand(size, 4)
+        words = {
+            "box": box,
+            "box_label": label,
+            "crowd": crowd,
+            "size": torch.tensor([[360, 210]]).expand(size, 2),
+            "place": place,
+        }
+        batches.append(({"box": found, "box_score": score, "box_label": found_label}, {**words, "index": torch.arange(size)}))
+    return batches
+
+
 def measured():
     draw = torch.Generator().manual_seed(3)
     rows = [[torch.randn(size, 2, generator=draw, dtype=torch.float64) for _ in range(2)] for size in (5, 1, 12)]
@@ -126,6 +165,8 @@ def _perplexity():
 FACTS |= {"processor": answers_in_words()}
 TEXTS = "tests/metrics/text/test_texts.py::"
 TRUE, SAID, SHARES = _classes()
+SEGMENTATION = "tests/metrics/segmentation/test_overlap.py::"
+DETECTION = "tests/metrics/detection/test_coco.py::"
 REGRESSION = "tests/metrics/test_against_scikit_learn.py::test_errors"
 GENERATION = "tests/metrics/generation/test_generated_images.py::"
 # Of each metric: its choices, its batches, and the numbers by the reference, or the name of the test that has the reference.
@@ -143,6 +184,10 @@ METRICS = {
         classified,
         "tests/metrics/classification/test_calibration.py::test_it_is_the_reference_for_any_batch_size",
     ),
+    "segmentation": ({}, covered, SEGMENTATION + "test_it_is_scikit_learn_s_confusion_matrix"),
+    "segmentation_report": ({}, covered, SEGMENTATION + "test_it_is_scikit_learn_s_confusion_matrix"),
+    "coco_ap": ({}, boxed, DETECTION + "test_the_numbers_are_pycocotools"),
+    "coco_ap_report": ({}, boxed, DETECTION + "test_the_numbers_of_classes_are_pycocotools"),
     "perplexity": ({}, spoken, {"perplexity": _perplexity()}),
     "length_ratio": ({}, spoken, TEXTS + "test_the_length_ratio_counts_words"),
     "bleu": ({}, spoken, TEXTS + "test_bleu_and_chrf_are_sacrebleus"),
