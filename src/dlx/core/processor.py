@@ -18,6 +18,7 @@ class Processor(ABC):
     skip_bad = False  # whether they are: `encode` then gives a batch of the others, of no sample where there is none
     skipped: Sequence[str] = ()  # inputs left out until now, each with the reason
     batch_size: int = 256  # examples that `dlx predict` encodes and answers at a time
+    answers: int = 1  # answers that `decode` gives a sample, such as the steps of a forecast
     writes: ClassVar[bool] = False  # whether answers are files too, which `write` makes
 
     @abstractmethod
@@ -30,7 +31,7 @@ class Processor(ABC):
 
     @abstractmethod
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
-        """Turn a prediction into answers in words, one a sample."""
+        """Turn a prediction into answers in words: one a sample, or as many for each as `answers` says."""
 
     def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
         """Write what answers show, such as boxes or masks, into a folder, and name the files in the answers."""

@@ -1,5 +1,6 @@
 """Tasks, processors, augmentations, optimizers, schedules and loggers."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -157,7 +158,24 @@ def text_pairs(folder):
     return answers_in_words(), examples, {"output": torch.tensor([[5, 6, 3, -1], [7, 3, -1, -1]])}
 
 
-PROCESSORS = {"table": table, "image": pictures, "text": texts, "text_to_text": text_pairs}
+def series(folder):
+    """Fit the processor of a small file of series, and cut the ends of two."""
+    from dlx.processors.series.processor import Scales, SeriesProcessor
+    from dlx.processors.series.reading import Columns, Reading
+    from dlx.processors.series.steps import Step
+    from dlx.processors.series.times import DAY, TimeFormat
+
+    lines = [f"2024-03-{day:02},{name},{day * 3 % 7},{day % 2}" for name in "ab" for day in range(1, 9)]
+    ahead = [f"2024-03-{day:02},{name},,1" for name in "ab" for day in (9, 10)]
+    (folder / "s.csv").write_text("\n".join(["day,shop,sold,offer", *lines, *ahead]))
+    reading = Reading(Columns("day", "shop", ["sold"], (), ["offer"]), ",", [""], None, Step("day", DAY), "error")
+    scales = Scales(np.array([3.0]), np.array([2.0]), np.array([0.5, 0.0, 0.0]), np.ones(3))
+    processor = SeriesProcessor(reading, TimeFormat(unit="D"), scales, 5, 2, ["weekday"])
+    examples = list(processor.read([str(folder / "s.csv")]))
+    return processor, examples, {"value": torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]])}
+
+
+PROCESSORS = {"series": series, "table": table, "image": pictures, "text": texts, "text_to_text": text_pairs}
 AUGMENTATIONS = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
     {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},
