@@ -49,6 +49,14 @@ metrics: []
 steps: 20
 trainer: {log_every: 1}
 """,
+    "forecasting": """
+task: {name: forecasting, loss: quantiles}
+data: {name: synthetic_demand, look_back: 48, horizon: 12, rows: 1000, batch_size: 16}
+model: {name: dlinear, outputs_per_value: 3}
+optimizer: {name: adam, lr: 0.01}
+steps: 20
+trainer: {log_every: 1}
+""",
     "gan": """
 task: {name: gan, r1: 0.5, r1_every: 4}
 data: {name: digits, form: image, batch_size: 16}
