@@ -32,6 +32,12 @@ WRITERS = {
     "recurrent_seq2seq": (SMALL, PAIRS, (5, 11)),
     "pointer_generator": ({**SMALL, "cell": "gru"}, PAIRS, (5, 11)),
 }
+SERIES = {"look_back": 24, "horizon": 5, "num_series": 3, "num_targets": 3, "num_known": 2}
+FORECASTERS = {
+    **{name: ({}, SERIES, (5, 3)) for name in ("linear", "nlinear", "dlinear", "tcn", "patchtst", "itransformer")},
+    "series_rnn": ({"size": 8, "num_layers": 2}, {**SERIES, "num_targets": 1}, (5, 1)),
+    "nbeats": ({"stacks": ["trend", "seasonality", "generic"], "size": 16, "outputs_per_value": 2}, SERIES, (5, 3, 2)),
+}
 GENERATORS = {
     "gan": (
         {
@@ -42,7 +48,7 @@ GENERATORS = {
     ),
     **{name: ({}, IMAGE) for name in ("dcgan", "sngan", "mlp_gan", "conv_vae", "unet")},
 }
-CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **FORECASTERS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
 
 
 def text_batch():
@@ -56,4 +62,9 @@ def table_batch(facts, size=3):
         return text_batch() | {"previous": torch.randint(4, 11, (3, 5), generator=torch.Generator().manual_seed(1))}
     if "vocab_size" in facts:
         return text_batch()
-    return {"input": torch.randn(size, *facts["input_shape"], generator=torch.Generator().manual_seed(0))}
+    draw = torch.Generator().manual_seed(0)
+    if "look_back" in facts:
+        steps = facts["look_back"] + facts["horizon"]
+        known = torch.randn(size, steps, facts["num_known"], generator=draw)
+        return {"input": torch.randn(size, facts["look_back"], facts["num_series"], generator=draw), "known": known}
+    return {"input": torch.randn(size, *facts["input_shape"], generator=draw)}

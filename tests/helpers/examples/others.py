@@ -94,7 +94,27 @@ def written():
     return words | {"index": torch.arange(12), "text": texts, "reference": [[text, "good"] for text in texts]}
 
 
+SERIES = {
+    "look_back": 6, "horizon": 3, "num_series": 2, "num_targets": 2, "target_names": ["a", "b"], "target_mean": [10.0, -5.0],
+    "target_std": [2.0, 4.0], "season": 4, "seed": 0,
+}  # fmt: skip
+
+
+def continuing():
+    from dlx.testing.common import build
+
+    torch.manual_seed(0)
+    return build(registry.models, "dlinear", {"kernel": 3, "outputs_per_value": 3}, SERIES)
+
+
+def continued():
+    draw = torch.Generator().manual_seed(1)
+    words = {"input": torch.randn(12, 6, 2, generator=draw), "target": torch.randn(12, 3, 2, generator=draw)}
+    return words | {"index": torch.arange(12)}
+
+
 TASKS = {
+    "forecasting": ({"loss": "student_t", "levels": [0.1, 0.5, 0.9]}, SERIES, continuing, continued),
     **{
         name: ({"max_output_length": 7}, {**TEXT, "processor": answers_in_words()}, writing, written)
         for name in ("translation", "summarization")
