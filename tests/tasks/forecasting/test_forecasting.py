@@ -46,7 +46,9 @@ def test_a_copy_of_the_last_value_has_a_skill_of_exactly_nothing_against_it():
     remarks = list(made.remarks({f"val/{name}": value for name, value in metric.compute().items()}))
     assert len(remarks) == 1
     assert remarks[0].startswith("no skill over ")
+    assert not list(made.remarks({"val/skill": -0.1}))  # it has been said
     assert not list(made.remarks({"val/skill": 0.1}))
+    assert len(list(made.remarks({"val/skill": -0.1}))) == 1
 
 
 def test_values_are_in_the_targets_own_units():

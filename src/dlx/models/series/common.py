@@ -86,7 +86,9 @@ class ReversibleNorm(nn.Module):
         mean = steps.mean(1, keepdim=True).detach()
         spread = (steps.var(1, keepdim=True, unbiased=False) + self.EPSILON).sqrt().detach()
         normal = (steps - mean) / spread
-        return (normal if self.scale is None else normal * self.scale + self.shift), mean, spread
+        if self.scale is not None and self.shift is not None:
+            normal = normal * self.scale + self.shift
+        return normal, mean, spread
 
     def back(self, ahead: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
         """Bring what is forecast (B, H, T, P) back to where the window was."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 import torch
@@ -17,7 +17,11 @@ from dlx.tasks.forecasting.heads import Gaussian, Head, Point, Quantiles, Studen
 from dlx.tasks.forecasting.naive import NAIVE, naive_forecasts
 
 Losses = Literal["squared_error", "absolute_error", "huber", "quantiles", "gaussian", "student_t"]
-POINT = {"squared_error": F.mse_loss, "absolute_error": F.l1_loss, "huber": F.huber_loss}
+POINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "squared_error": F.mse_loss,
+    "absolute_error": F.l1_loss,
+    "huber": F.huber_loss,
+}
 DRAWN = 6  # forecasts in a picture
 
 
@@ -29,7 +33,7 @@ def make_head(loss: Losses, levels: list[float]) -> Head:
         raise ComponentError(
             "levels ascend within 0 and 1, and have 0.5 among them, the forecast that stands for all", ("levels",)
         )
-    kinds = {"quantiles": Quantiles, "gaussian": Gaussian, "student_t": StudentT}
+    kinds: dict[str, Callable[[list[float]], Head]] = {"quantiles": Quantiles, "gaussian": Gaussian, "student_t": StudentT}
     return kinds[loss](levels)
 
 
@@ -64,6 +68,7 @@ class Forecasting(Task):
         self.horizon, self.targets, self.names, self.season = horizon, num_targets, target_names, season
         self.mean, self.std = tuple(target_mean), tuple(target_std)
         self.levels = levels or [0.1, 0.5, 0.9]
+        self.useless = False
         self.loss_name, self.head = loss, make_head(loss, self.levels)
         further = () if loss in POINT else ("quantile_loss", "coverage")
         self.eval_metrics = (
@@ -147,6 +152,7 @@ class Forecasting(Task):
     def remarks(self, scalars: Mapping[str, float]) -> Iterator[str]:
         """Say where the validation windows are forecast no better than by who looks at nothing but the last values."""
         skill = scalars.get("val/skill")
-        if skill is not None and skill <= 0:
+        before, self.useless = self.useless, skill is not None and skill <= 0
+        if skill is not None and self.useless and not before:  # said once, until it is otherwise
             over = min(NAIVE, key=lambda name: scalars.get(f"val/skill/{name}", 1.0))
             yield f"no skill over {over}: that naive forecast errs no more than the model on the validation windows (skill {skill:.3f})"
