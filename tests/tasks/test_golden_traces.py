@@ -68,6 +68,14 @@ metrics: []
 steps: 20
 trainer: {log_every: 1, accumulate: 2}
 """,
+    "forecasting": """
+task: {name: forecasting, loss: quantiles}
+data: {name: synthetic_demand, look_back: 48, horizon: 12, rows: 1000, batch_size: 16}
+model: {name: dlinear, outputs_per_value: 3}
+optimizer: {name: adam, lr: 0.01}
+steps: 20
+trainer: {log_every: 1}
+""",
     "language_modeling": """
 task: language_modeling
 data: {name: agreement, max_length: 24, batch_size: 32}

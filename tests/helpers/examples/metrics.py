@@ -162,7 +162,24 @@ def _perplexity():
     return float(torch.exp(-total / sum(float(prediction["tokens"].sum()) for prediction, _ in batches)))
 
 
-FACTS |= {"processor": answers_in_words()}
+def forecast():
+    """Forecasts of two targets over three steps, with quantiles, beside what came to pass."""
+    draw, batches = torch.Generator().manual_seed(3), []
+    for size in (5, 1, 12):
+        value, last = (torch.randn(size, steps, 2, generator=draw, dtype=torch.float64) for steps in (3, 1))
+        naive = torch.randn(size, 4, 3, 2, generator=draw, dtype=torch.float64)
+        naive[:, 0] = last
+        target = (value + torch.randn(size, 3, 2, generator=draw) / 2).float()
+        apart = torch.tensor([-0.5, 0.0, 0.75], dtype=torch.float64)
+        words = {"value": value, "naive": naive, "quantile": value[..., None] + apart}
+        level = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64).expand(size, -1)
+        batches.append(({**words, "level": level}, {"target": target, "index": torch.arange(size)}))
+    return batches
+
+
+FACTS |= {"processor": answers_in_words(), "horizon": 3, "num_targets": 2, "target_std": [1.0, 2.0]}
+FACTS |= {"seasonal_error": [0.5, 2.0]}
+FORECASTS = "tests/metrics/forecasting/test_forecasts.py::"
 TEXTS = "tests/metrics/text/test_texts.py::"
 TRUE, SAID, SHARES = _classes()
 SEGMENTATION = "tests/metrics/segmentation/test_overlap.py::"
@@ -171,6 +188,14 @@ REGRESSION = "tests/metrics/test_against_scikit_learn.py::test_errors"
 GENERATION = "tests/metrics/generation/test_generated_images.py::"
 # Of each metric: its choices, its batches, and the numbers by the reference, or the name of the test that has the reference.
 METRICS = {
+    **{
+        name: ({}, forecast, FORECASTS + "test_errors_are_their_formulas")
+        for name in ("scaled_mse", "scaled_mae", "mse_in_units", "mae_in_units", "rmse_in_units", "smape", "mase")
+    },
+    "skill": ({}, forecast, FORECASTS + "test_the_skill_is_over_the_best_naive_forecast_on_the_same_windows"),
+    "directional_accuracy": ({}, forecast, FORECASTS + "test_the_direction_counts_where_there_is_one"),
+    "quantile_loss": ({}, forecast, FORECASTS + "test_quantiles_are_held_against_their_levels"),
+    "coverage": ({}, forecast, FORECASTS + "test_quantiles_are_held_against_their_levels"),
     "accuracy": ({}, classified, {"accuracy": reference.accuracy_score(TRUE, SAID)}),
     "balanced_accuracy": ({}, classified, {"balanced_accuracy": reference.balanced_accuracy_score(TRUE, SAID)}),
     "precision": ({}, classified, {"precision": averaged(reference.precision_score)}),
@@ -222,6 +247,7 @@ METRICS = {
 }
 # Those that draw, and compute no number: what they draw is tested where it says.
 DRAWING = {
+    "horizon_errors": FORECASTS + "test_the_error_at_each_step_and_the_residuals_are_drawn",
     "confusion_matrix": "tests/metrics/test_against_scikit_learn.py::test_every_metric_keeps_the_contract",
     "mistakes": "tests/metrics/classification/test_mistakes.py::test_the_surest_mistakes_are_kept_for_any_batch_size",
 }

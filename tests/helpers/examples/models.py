@@ -48,6 +48,12 @@ CONTINUERS = {
     "transformer_decoder": ({"size": 8, "heads": 2, "feedforward": 16, "num_layers": 2}, TEXT_ONLY, (9, 11)),
     "recurrent_decoder": ({"size": 8}, TEXT_ONLY, (9, 11)),
 }
+SERIES = {"look_back": 24, "horizon": 5, "num_series": 3, "num_targets": 3, "num_known": 2}
+FORECASTERS = {
+    **{name: ({}, SERIES, (5, 3)) for name in ("linear", "nlinear", "dlinear", "tcn", "patchtst", "itransformer")},
+    "series_rnn": ({"size": 8, "num_layers": 2}, {**SERIES, "num_targets": 1}, (5, 1)),
+    "nbeats": ({"stacks": ["trend", "seasonality", "generic"], "size": 16, "outputs_per_value": 2}, SERIES, (5, 3, 2)),
+}
 GENERATORS = {
     "gan": (
         {
@@ -77,6 +83,7 @@ CLASSIFIERS = {
     **IMAGES,
     **TEXTS,
     **WRITERS,
+    **FORECASTERS,
     **CONTINUERS,
     **PIXELS,
     **DETECTORS,
@@ -98,4 +105,9 @@ def table_batch(facts, size=3):
         return text_batch() | {"previous": torch.randint(4, 11, (3, 5), generator=torch.Generator().manual_seed(1))}
     if "vocab_size" in facts:
         return text_batch()
-    return {"input": torch.randn(size, *facts["input_shape"], generator=torch.Generator().manual_seed(0))}
+    draw = torch.Generator().manual_seed(0)
+    if "look_back" in facts:
+        steps = facts["look_back"] + facts["horizon"]
+        known = torch.randn(size, steps, facts["num_known"], generator=draw)
+        return {"input": torch.randn(size, facts["look_back"], facts["num_series"], generator=draw), "known": known}
+    return {"input": torch.randn(size, *facts["input_shape"], generator=draw)}

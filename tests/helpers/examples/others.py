@@ -1,5 +1,6 @@
 """Tasks, processors, augmentations, optimizers, schedules and loggers."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -177,6 +178,25 @@ def with_boxes():
     }  # fmt: skip
 
 
+SERIES = {
+    "look_back": 6, "horizon": 3, "num_series": 2, "num_targets": 2, "target_names": ["a", "b"], "target_mean": [10.0, -5.0],
+    "target_std": [2.0, 4.0], "season": 4, "seed": 0,
+}  # fmt: skip
+
+
+def continuing():
+    from dlx.testing.common import build
+
+    torch.manual_seed(0)
+    return build(registry.models, "dlinear", {"kernel": 3, "outputs_per_value": 3}, SERIES)
+
+
+def continued():
+    draw = torch.Generator().manual_seed(1)
+    words = {"input": torch.randn(12, 6, 2, generator=draw), "target": torch.randn(12, 3, 2, generator=draw)}
+    return words | {"index": torch.arange(12)}
+
+
 TASKS = {
     **CONTROL,
     "language_modeling": (
@@ -187,6 +207,7 @@ TASKS = {
     ),
     "detection": ({}, IMAGE, finder, with_boxes),
     "semantic_segmentation": ({"dice": 0.5, "lovasz": 0.5}, IMAGE, Pixels, masked),
+    "forecasting": ({"loss": "student_t", "levels": [0.1, 0.5, 0.9]}, SERIES, continuing, continued),
     **{
         name: ({"max_output_length": 7}, {**TEXT, "processor": answers_in_words()}, writing, written)
         for name in ("translation", "summarization")
@@ -250,6 +271,23 @@ def text_pairs(folder):
     return answers_in_words(), examples, {"output": torch.tensor([[5, 6, 3, -1], [7, 3, -1, -1]])}
 
 
+def series(folder):
+    """Fit the processor of a small file of series, and cut the ends of two."""
+    from dlx.processors.series.processor import Scales, SeriesProcessor
+    from dlx.processors.series.reading import Columns, Reading
+    from dlx.processors.series.steps import Step
+    from dlx.processors.series.times import DAY, TimeFormat
+
+    lines = [f"2024-03-{day:02},{name},{day * 3 % 7},{day % 2}" for name in "ab" for day in range(1, 9)]
+    ahead = [f"2024-03-{day:02},{name},,1" for name in "ab" for day in (9, 10)]
+    (folder / "s.csv").write_text("\n".join(["day,shop,sold,offer", *lines, *ahead]))
+    reading = Reading(Columns("day", "shop", ["sold"], (), ["offer"]), ",", [""], None, Step("day", DAY), "error")
+    scales = Scales(np.array([3.0]), np.array([2.0]), np.array([0.5, 0.0, 0.0]), np.ones(3))
+    processor = SeriesProcessor(reading, TimeFormat(unit="D"), scales, 5, 2, ["weekday"])
+    examples = list(processor.read([str(folder / "s.csv")]))
+    return processor, examples, {"value": torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]])}
+
+
 def beginnings(folder):
     """Make the processor of beginnings of texts."""
     from dlx.processors.text.continued_text import ContinuedTextProcessor
@@ -281,6 +319,7 @@ def masked_pictures(folder):
 
 
 PROCESSORS = {
+    "series": series,
     "image_boxes": boxed_pictures,
     "image_masks": masked_pictures,
     "continued_text": beginnings,

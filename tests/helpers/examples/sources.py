@@ -202,6 +202,16 @@ def coco_boxes(folder, patch):
     return {"train": file, "image_size": [9, 12], "cache": str(folder / "cache"), "batch_size": 4, "augment": ["vertical_flip"]}
 
 
+def series_csv(folder, patch):
+    """Write a wide file with a column of each use."""
+    days = np.datetime64("2024-01-01") + np.arange(60)
+    lines = ["day,sold,price,offer"]
+    lines += [f"{day},{(n * 37) % 11 + n / 10},{(n * 5) % 7},{int(n % 9 == 0)}" for n, day in enumerate(days)]
+    (folder / "shop.csv").write_text("\n".join(lines))
+    columns = {"targets": ["sold"], "inputs": ["price"], "known": ["offer"], "calendar": ["weekday"]}
+    return {"path": str(folder / "shop.csv"), "look_back": 14, "horizon": 3, "batch_size": 7, **columns}
+
+
 SOURCES = {
     "replay": replay,
     "rollouts": rollouts,
@@ -210,6 +220,8 @@ SOURCES = {
     "coco_boxes": coco_boxes,
     "image_masks": annotated(annotated_files.masks, class_names=["none", "cat", "dog"]),
     "digit_scenes": digit_scenes,
+    "series_csv": series_csv,
+    "synthetic_demand": lambda folder, patch: {"look_back": 24, "horizon": 3, "rows": 300, "batch_size": 32},
     "text_jsonl": text_jsonl,
     "text_folder": text_folder,
     "pairs_csv": pairs_csv,
