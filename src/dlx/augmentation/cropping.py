@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt
 from torch import Generator, Tensor
 
 from dlx.augmentation.carrying import from_centre, identity, straight
-from dlx.augmentation.drawing import Positive, Probability, chosen, uniform, whole
+from dlx.augmentation.drawing import Positive, Probability, picked, uniform, whole
 from dlx.augmentation.pixels import affine, rotation, to_bytes
 from dlx.errors import ComponentError
 from dlx.registry import augmentations
@@ -150,8 +150,10 @@ class HorizontalFlip:
 
     def moved(self, images: Tensor, generator: Generator) -> Moved:
         """Change images, and tell where pixels came from."""
-        index = chosen(images, self.probability, generator)
-        return _flipped(images, index, -1), [_some(images, index, straight(-1.0, float(images.shape[3]), 1.0, 0.0, len(index)))]
+        index = picked(len(images), self.probability, generator)
+        return _flipped(images, index.to(images.device), -1), [
+            _some(images, index, straight(-1.0, float(images.shape[3]), 1.0, 0.0, len(index)))
+        ]
 
 
 @augmentations("vertical_flip")
@@ -166,13 +168,15 @@ class VerticalFlip:
 
     def moved(self, images: Tensor, generator: Generator) -> Moved:
         """Change images, and tell where pixels came from."""
-        index = chosen(images, self.probability, generator)
-        return _flipped(images, index, -2), [_some(images, index, straight(1.0, 0.0, -1.0, float(images.shape[2]), len(index)))]
+        index = picked(len(images), self.probability, generator)
+        return _flipped(images, index.to(images.device), -2), [
+            _some(images, index, straight(1.0, 0.0, -1.0, float(images.shape[2]), len(index)))
+        ]
 
 
 def _some(images: Tensor, index: Tensor, matrices: Tensor) -> Tensor:
     """Give matrices of all images, of which only some are moved."""
-    return identity(len(images)).index_copy(0, index.cpu(), matrices)
+    return identity(len(images)).index_copy(0, index, matrices)
 
 
 def _flipped(images: Tensor, index: Tensor, axis: int) -> Tensor:
@@ -196,10 +200,11 @@ class Rotate:
 
     def moved(self, images: Tensor, generator: Generator) -> Moved:
         """Change images, and tell where pixels came from."""
-        index = chosen(images, self.probability, generator)
+        index = picked(len(images), self.probability, generator)
         rotated, matrices = images.clone(), identity(len(images))
         if len(index):
             turns = rotation(uniform(len(index), -self.degrees, self.degrees, generator))
-            rotated[index] = affine(images[index], turns)
+            there = index.to(images.device)
+            rotated[there] = affine(images[there], turns)
             matrices = _some(images, index, from_centre(turns, *images.shape[2:]))
         return rotated, [matrices]

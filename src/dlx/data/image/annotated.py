@@ -11,7 +11,7 @@ import numpy as np
 
 from dlx.data.image.instances import Shape, shape_of
 from dlx.data.image.listing import WHOLE, Known, Listing, needed
-from dlx.data.image.names import Names
+from dlx.data.image.names import Names, counted
 from dlx.data.options import Checkpoint
 from dlx.errors import ComponentError
 
@@ -87,10 +87,12 @@ class BoxFiles:
             raise ComponentError(f"{self.files.root}: no image with an annotation{chr(10) * bool(told)}{told}", ("path",))
         trained = WHOLE if WHOLE in self.splits else "train"
         pairs = zip(self.annotations, self.splits, strict=True)
-        found = sorted({box.kind for annotation, split in pairs if split == trained for box in annotation.boxes})
+        found = sorted({box.kind for annotation, split in pairs if split == trained for box in annotation.boxes} - {""})
         names = list(known.class_names) if known else list(self.class_names or found)
         if not names:
             raise ComponentError(f"{self.files.root}: the training images have no boxes", ("path",))
+        if len(set(names)) < len(names):
+            raise ComponentError("names a class twice", ("class_names",))
         return listing_of(self.files, names, self.splits)
 
     def checked(self, row: int, size: Sequence[int], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -125,6 +127,8 @@ def _shape(box: Box, size: Sequence[int]) -> tuple[Fault | None, Shape | None]:
 
 def _wrong(box: Box, corners: np.ndarray, size: Sequence[int], names: Sequence[str]) -> Fault | None:
     told = ", ".join(f"{value:g}" for value in corners)
+    if not box.kind:
+        return Fault(box.place, "box", "of no class")
     if box.kind not in names:
         return Fault(
             box.place,
@@ -143,6 +147,9 @@ def _wrong(box: Box, corners: np.ndarray, size: Sequence[int], names: Sequence[s
 
 def listing_of(files: Names, class_names: Sequence[str], splits: Sequence[str]) -> Listing:
     """Give images of no class of their own as a listing."""
+    if twice := [name for name, count in Counter(files.names).items() if count > 1]:
+        told = counted(twice, "image stands there more than once", "images stand there more than once")
+        raise ComponentError(f"{files.root}: {told}", ("path",))
     rows = np.array(splits)
     parts = {split: np.flatnonzero(rows == split) for split in dict.fromkeys(splits)}
     return Listing(files, list(class_names), np.zeros(len(files.names), np.int64), parts, labelled=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlx.core import Source
@@ -67,15 +69,16 @@ def read(given: Mapping[str, str], root: str | None) -> BoxFiles:
     found = BoxFiles(Names(root or os.path.dirname(next(iter(given.values())))), [], [])
     for split, file in given.items():
         content = _content(file)
-        categories = {one["id"]: str(one["name"]) for one in content["categories"]}
+        categories = {one["id"]: one["name"] for one in content["categories"]}
         if found.class_names is None:
             found.class_names = [categories[code] for code in sorted(categories)]
         by_image: dict[Any, list[dict[str, Any]]] = {}
         for one in content["annotations"]:
-            by_image.setdefault(one.get("image_id"), []).append(one)
+            by_image.setdefault(_key(one.get("image_id")), []).append(one)
+        _refuse_twice(content["images"], file)
         for image in content["images"]:
             name = _file(image, file, found, split)
-            boxes = by_image.pop(image.get("id"), [])
+            boxes = by_image.pop(_key(image.get("id")), [])
             if name is not None:
                 place = f"{file}: image {image.get('id')}"
                 annotation = Annotation([], (_whole(image.get("width")), _whole(image.get("height"))), place)
@@ -95,9 +98,23 @@ def _content(file: str) -> dict[str, list[dict[str, Any]]]:
         part = content.get(key) if isinstance(content, dict) else None
         if not isinstance(part, list) or not all(isinstance(one, dict) for one in part):
             raise ComponentError(f"{file}: has no list of {key}, so it is no COCO JSON", ("train",))
-    if any("id" not in one or "name" not in one for one in content["categories"]):
-        raise ComponentError(f"{file}: a category has no id or no name", ("train",))
+    known = [(one.get("id"), one.get("name")) for one in content["categories"]]
+    if not all(type(code) is int and isinstance(name, str) and name for code, name in known):
+        raise ComponentError(f"{file}: a category has no id that is a number, or no name", ("train",))
+    for place, what in ((0, "id"), (1, "name")):
+        if len({one[place] for one in known}) < len(known):
+            raise ComponentError(f"{file}: two categories have the same {what}", ("train",))
     return content
+
+
+def _refuse_twice(images: Sequence[Mapping[str, Any]], file: str) -> None:
+    if twice := [code for code, count in Counter(_key(image.get("id")) for image in images).items() if count > 1]:
+        raise ComponentError(f"{file}: two images have the id {twice[0]}", ("train",))
+
+
+def _key(value: Any) -> int | str:
+    """Give an id as it is, and whatever else stands in its place as text."""
+    return value if type(value) in (int, str) else repr(value)[:80]
 
 
 def _file(image: Mapping[str, Any], file: str, found: BoxFiles, split: str) -> str | None:
@@ -126,8 +143,11 @@ def _box(one: Mapping[str, Any], file: str, categories: Mapping[Any, str], fault
         faults.append(Fault(place, "box", NO_NUMBERS, repr(given)[:80]))
         return None
     code = one.get("category_id")
-    kind = categories.get(code, f"category {code}") if isinstance(code, (int, str)) else "no category"
-    left, top, width, height = given
+    kind = categories.get(code, f"category {code}") if type(code) is int else "no category"
+    try:
+        left, top, width, height = map(float, given)
+    except OverflowError:
+        left = top = width = height = math.inf
     return Box((left, top, left + width, top + height), kind, place, one.get("iscrowd") == 1, one.get("segmentation"))
 
 

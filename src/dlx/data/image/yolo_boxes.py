@@ -77,7 +77,9 @@ def _class_list(file: str) -> list[str]:
         raise ComponentError(f"{file}: cannot be read: {error}", ("path",)) from None
     if isinstance(names, dict) and sorted(names) == list(range(len(names))):
         names = [names[code] for code in range(len(names))]
-    return list(map(str, names)) if isinstance(names, list) else []
+    if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
+        return []  # what is no text may, written out, be longer than any memory
+    return list(map(str, names))
 
 
 def read(path: str, class_names: Sequence[str], missing: Missing) -> BoxFiles:
