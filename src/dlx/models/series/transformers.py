@@ -72,7 +72,7 @@ class PatchTST(Forecaster):
 
 @models("itransformer")
 class ITransformer(Forecaster):
-    """iTransformer (Liu et al. 2024): each series as a whole is one token, and attention goes from series to series.
+    """An inverted Transformer (iTransformer, Liu et al. 2024): each whole series is one token, and attention joins the series.
 
     input (B, L, V), known (B, L + H, K) -> (B, H, T). Windows are standardised without a scale to learn, as in the paper;
     blocks are pre-norm.
