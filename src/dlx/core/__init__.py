@@ -3,7 +3,7 @@
 from dlx.core.batch import WITHOUT_FLOAT64, Batch, Loss, Picture, Shown, Table, shortened, to_device
 from dlx.core.logger import Logger
 from dlx.core.metric import Metric
-from dlx.core.model import Conditional, Decoder, Detector, FrozenBackbone, HasOutputPath, Thawing
+from dlx.core.model import Conditional, Decoder, Detector, FrozenBackbone, HasOutputPath, MaskDetector, Thawing
 from dlx.core.processor import Processor
 from dlx.core.schedule import Schedule
 from dlx.core.source import Act, Source
@@ -20,6 +20,7 @@ __all__ = [
     "HasOutputPath",
     "Logger",
     "Loss",
+    "MaskDetector",
     "Metric",
     "Picture",
     "Processor",

@@ -32,7 +32,7 @@ DETECTORS = {"center_detector": ({"widths": [8, 16, 24], "pyramid": 16}, IMAGE, 
 DETECTION_ZOO = [
     *("ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2"),
     *("fcos_resnet50_fpn", "fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_fpn"),
-    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    *("fasterrcnn_mobilenet_v3_large_320_fpn", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"),
 ]
 TEXT = {"vocab_size": 11, "num_classes": 3, "input_shape": [9]}
 TEXTS = {"text_cnn": ({}, TEXT, (3,)), "text_rnn": ({"size": 8, "num_layers": 2}, TEXT, (3,))}

@@ -139,3 +139,19 @@ def test_settings_that_do_not_fit_are_told():
         made(RCNN, freeze="backbone")
     with pytest.raises(ComponentError, match="set reduced_tail: false"):
         made(LITE, weights="imagenet")
+
+
+def test_masks_are_learned_and_laid_over_the_image():
+    model, batch = made("maskrcnn_resnet50_fpn", score_threshold=0.0, max_boxes=5).eval(), scene()
+    raw = model(batch["input"])
+    grid_x, grid_y = torch.arange(96) + 0.5, torch.arange(64) + 0.5
+    x = (grid_x > batch["box"][..., 0, None]) & (grid_x < batch["box"][..., 2, None])
+    y = (grid_y > batch["box"][..., 1, None]) & (grid_y < batch["box"][..., 3, None])
+    sums, weight = model.mask_losses(raw, batch["box"], batch["box_label"], y[..., :, None] & x[..., None, :])
+    assert "loss_mask" in sums
+    assert float(weight) == 3
+    assert all(value.isfinite() for value in sums.values())
+    box, _, label, mask = model.detect_masks(raw)
+    assert mask.shape == (*label.shape, 64, 96)
+    assert mask.dtype == torch.bool
+    assert box.shape == (*label.shape, 4)
