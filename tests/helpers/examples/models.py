@@ -55,7 +55,7 @@ GENERATORS = {
 }
 CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **PIXELS, **DETECTORS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
 CLASSIFIERS |= {name: ({}, LARGE, (3, 224, 224)) for name in SEGMENTATION_ZOO}
-CLASSIFIERS |= {name: ({}, LARGE, None) for name in DETECTION_ZOO}
+CLASSIFIERS |= {name: ({}, {**LARGE, "input_shape": [3, 320, 320]}, None) for name in DETECTION_ZOO}
 ON_META = {*ZOO, *SEGMENTATION_ZOO, *DETECTION_ZOO}
 
 

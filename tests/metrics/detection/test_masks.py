@@ -24,7 +24,7 @@ def test_the_numbers_are_pycocotools():
     for prediction, batch in outlined():
         metric.update(prediction, batch)
         for row, labels in enumerate(batch["box_label"].tolist()):
-            images.append({"id": len(images) + 1})
+            images.append({"id": len(images) + 1, "height": 60, "width": 80})
             for n, label in enumerate(labels):
                 if label < 0:
                     continue

@@ -15,7 +15,8 @@ RCNN = "fasterrcnn_mobilenet_v3_large_320_fpn"
 
 def made(name, **choices):
     torch.manual_seed(0)
-    return build(registry.models, name, choices, FACTS)
+    facts = {**FACTS, "input_shape": [3, 300, 300]} if name.startswith("ssd300") else FACTS
+    return build(registry.models, name, choices, facts)
 
 
 def scene():
@@ -137,6 +138,8 @@ def test_a_detector_s_file_fills_it_but_for_other_classes(tmp_path):
 def test_settings_that_do_not_fit_are_told():
     with pytest.raises(ComponentError, match="would keep what chance has drawn"):
         made(RCNN, freeze="backbone")
+    with pytest.raises(ComponentError, match="at least 300x300, not 64x96"):
+        build(registry.models, "ssd300_vgg16", {}, FACTS)
     with pytest.raises(ComponentError, match="set reduced_tail: false"):
         made(LITE, weights="imagenet")
 

@@ -28,6 +28,7 @@ COCO_STATISTICS = {
     "ssd300_vgg16": ([0.48235, 0.45882, 0.40784], [1 / 255] * 3),
     "ssdlite320_mobilenet_v3_large": ([0.5] * 3, [0.5] * 3),
 }
+SSD_LEAST = 300  # pixels of a side: its last map would have no place
 CHOICES = """
 
 input (B, C, H, W), whose size the data set decides. `weights`: none; imagenet, those of {backbone} for the backbone alone; a
@@ -57,6 +58,8 @@ def assemble(
         raise ComponentError("would keep what chance has drawn; give weights", ("freeze" if freeze else "norm",))
     if name.startswith("ssdlite") and weights == "imagenet" and reduced_tail:
         raise ComponentError("ImageNet's weights have the whole tail; set reduced_tail: false", ("reduced_tail",))
+    if name == "ssd300_vgg16" and min(input_shape[1:]) < SSD_LEAST:
+        raise ComponentError(f"wants images of at least {SSD_LEAST}x{SSD_LEAST}, not {input_shape[1]}x{input_shape[2]}")
     network = build(name, num_classes, selection, reduced_tail)
     part = body(name, network)
     if norm == "frozen":
