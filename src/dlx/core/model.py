@@ -96,3 +96,14 @@ class Detector(Protocol):
 
     def detect(self, raw: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Find boxes (B, N, 4), their scores (B, N), the surest first, and labels (B, N), padded with -1."""
+
+
+@runtime_checkable
+class MaskDetector(Protocol):
+    """A detector that also says which pixels of a box are the object's."""
+
+    def mask_losses(self, raw: Any, box: Tensor, box_label: Tensor, mask: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Compute losses as a `Detector` does, with masks (B, M, H, W) beside the boxes."""
+
+    def detect_masks(self, raw: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Find boxes, scores and labels as a `Detector` does, and masks bool (B, N, H, W) in pixels of `input`."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from dlx.core import Batch, Detector, Loss, Shown, Task
+from dlx.core import Batch, Detector, Loss, MaskDetector, Shown, Task
 from dlx.errors import ComponentError
 from dlx.registry import tasks
 
@@ -27,8 +27,10 @@ class Detection(Task):
     """
 
     predicts = frozenset({"box", "box_score", "box_label"})
-    default_metrics = ("coco_ap",)
-    eval_metrics = ("coco_ap", "coco_ap_report")
+    default_metrics: ClassVar[tuple[str, ...]] = ("coco_ap",)
+    eval_metrics: tuple[str, ...] = ("coco_ap", "coco_ap_report")
+    wanted: ClassVar[Any] = Detector
+    finds: ClassVar[str] = "boxes, such as center_detector"
     model: Any
 
     def __init__(
@@ -40,8 +42,8 @@ class Detection(Task):
         channel_std: list[float] | None = None,
     ) -> None:
         super().__init__(model)
-        if not isinstance(model, Detector):
-            raise ComponentError("wants a model that finds boxes, such as center_detector")
+        if not isinstance(model, self.wanted):
+            raise ComponentError(f"wants a model that finds {self.finds}")
         self.num_classes, self.mean, self.std = num_classes, channel_mean, channel_std
         self.class_names = class_names or [str(n) for n in range(num_classes)]
 
@@ -51,9 +53,14 @@ class Detection(Task):
 
     def weigh(self, raw: Any, batch: Batch) -> Loss:
         """Average the losses of a model's output over what was matched."""
-        sums, matched = self.model.losses(raw, **self.truth(batch))
+        sums, matched = self.sums(raw, batch)
         means = {name: value / matched for name, value in sums.items()}
         return Loss(torch.stack([*means.values()]).sum(), matched, scalars={k: v.detach() for k, v in means.items()})
+
+    def sums(self, raw: Any, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Sum the losses, and say what to divide them by."""
+        found: tuple[dict[str, Tensor], Tensor] = self.model.losses(raw, **self.truth(batch))
+        return found
 
     def truth(self, batch: Batch) -> dict[str, Tensor]:
         """Return the boxes and labels to be learned: crowds are none."""
@@ -100,3 +107,39 @@ class Detection(Task):
             raise ComponentError(f"has {self.num_classes} classes, and the data's boxes more")
         prediction = self.predict(batch)
         self.score(prediction, batch)
+
+
+@tasks("instance_segmentation")
+class InstanceSegmentation(Detection):
+    """Find the objects of an image: their boxes, classes and pixels.
+
+    The model finds masks too, as torchvision's Mask R-CNN does. What an answer must beat: nothing found at all.
+    """
+
+    predicts = frozenset({"box", "box_score", "box_label", "mask"})
+    default_metrics = ("coco_mask_ap", "coco_ap")
+    eval_metrics = ("coco_mask_ap", "coco_ap", "coco_ap_report")
+    wanted: ClassVar[Any] = MaskDetector
+    finds: ClassVar[str] = "masks, such as maskrcnn_resnet50_fpn"
+
+    def sums(self, raw: Any, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Sum the losses, and say what to divide them by."""
+        found: tuple[dict[str, Tensor], Tensor] = self.model.mask_losses(raw, **self.truth(batch), mask=batch["mask"])
+        return found
+
+    def predict(self, batch: Batch) -> Batch:
+        """Find boxes, scores and labels as detection does, and masks bool (B, N, H, W) in pixels of `input`."""
+        raw = self.run(batch)
+        box, score, label, mask = self.model.detect_masks(raw)
+        return {"box": box, "box_score": score, "box_label": label, "mask": mask, "raw": raw}
+
+    def baseline(self, batch: Batch) -> Batch:
+        """Find nothing."""
+        height, width = batch["input"].shape[2:]
+        return {**super().baseline(batch), "mask": torch.zeros(len(batch["input"]), 0, height, width, dtype=torch.bool)}
+
+    def verify(self, batch: Batch) -> None:
+        """Refuse data without masks beside the boxes, and a model that cannot learn from them or answer with them."""
+        if "mask" not in batch:
+            raise ComponentError("learns a mask for every box, and the data gives none")
+        super().verify(batch)

@@ -30,7 +30,7 @@ class SemanticSegmentation(Task):
     count the pixels of its classes, the most frequent class of each image, which it would have to know.
     """
 
-    predicts = frozenset({"label", "probability"})
+    predicts = frozenset({"label", "pixel_probability"})
     class_weights: Tensor | None
     default_metrics = ("segmentation",)
     eval_metrics = ("segmentation", "segmentation_report", "confusion_matrix")
@@ -93,7 +93,7 @@ class SemanticSegmentation(Task):
         """Give every pixel a label (B, H, W), and the classes' probabilities (B, C, H, W)."""
         outputs = self.outputs(batch)
         logits = outputs["out"].float()
-        return {"probability": logits.softmax(1), "label": logits.argmax(1), "outputs": outputs}
+        return {"pixel_probability": logits.softmax(1), "label": logits.argmax(1), "outputs": outputs}
 
     def score(self, prediction: Batch, batch: Batch) -> Loss:
         """Compute the loss of a prediction, as training does."""
@@ -107,7 +107,7 @@ class SemanticSegmentation(Task):
         else:
             likely = torch.stack([(target == c).sum((1, 2)) for c in range(self.num_classes)]).argmax(0)
         label = likely[:, None, None].expand_as(target)
-        return {"label": label, "probability": nn.functional.one_hot(label, self.num_classes).movedim(-1, 1).float()}
+        return {"label": label, "pixel_probability": nn.functional.one_hot(label, self.num_classes).movedim(-1, 1).float()}
 
     def show(self, batch: Batch, prediction: Batch) -> Mapping[str, Shown]:
         """Draw images, and beside each the truth and the answer over it."""

@@ -91,6 +91,27 @@ def boxed():
     return batches
 
 
+def outlined():
+    """Boxes with masks: discs, and discs a little off."""
+    grid = torch.arange(40) + 0.5
+    draw = torch.Generator().manual_seed(4)
+    batches = []
+    for size in (3, 1, 5):
+        middle, radius = 8 + 24 * torch.rand(size, 3, 2, generator=draw), 4 + 8 * torch.rand(size, 3, generator=draw)
+        label = torch.randint(-1, 3, (size, 3), generator=draw)
+        label = label.sort(1, descending=True).values  # padding stands at the end
+        words = []
+        for shift in (0.0, 1.5):
+            at = middle + shift
+            away = (grid - at[:, :, 0, None]).square()[:, :, None] + (grid - at[:, :, 1, None]).square()[:, :, :, None]
+            words.append(away < radius[:, :, None, None].square())
+        place = torch.tensor([[0.0, 5, 40, 30]]).expand(size, 4)
+        truth = {"mask": words[0], "box_label": label, "size": torch.tensor([[80, 60]]).expand(size, 2), "place": place}
+        score = (torch.randint(1, 20, (size, 3), generator=draw) / 20).where(label >= 0, -1.0)
+        batches.append(({"mask": words[1], "box_label": label, "box_score": score}, {**truth, "index": torch.arange(size)}))
+    return batches
+
+
 def measured():
     draw = torch.Generator().manual_seed(3)
     rows = [[torch.randn(size, 2, generator=draw, dtype=torch.float64) for _ in range(2)] for size in (5, 1, 12)]
@@ -212,6 +233,7 @@ METRICS = {
     "segmentation": ({}, covered, SEGMENTATION + "test_it_is_scikit_learn_s_confusion_matrix"),
     "segmentation_report": ({}, covered, SEGMENTATION + "test_it_is_scikit_learn_s_confusion_matrix"),
     "coco_ap": ({}, boxed, DETECTION + "test_the_numbers_are_pycocotools"),
+    "coco_mask_ap": ({}, outlined, "tests/metrics/detection/test_masks.py::test_the_numbers_are_pycocotools"),
     "coco_ap_report": ({}, boxed, DETECTION + "test_the_numbers_of_classes_are_pycocotools"),
     "perplexity": ({}, spoken, {"perplexity": _perplexity()}),
     "length_ratio": ({}, spoken, TEXTS + "test_the_length_ratio_counts_words"),

@@ -32,7 +32,7 @@ DETECTORS = {"center_detector": ({"widths": [8, 16, 24], "pyramid": 16}, IMAGE, 
 DETECTION_ZOO = [
     *("ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2"),
     *("fcos_resnet50_fpn", "fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_fpn"),
-    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    *("fasterrcnn_mobilenet_v3_large_320_fpn", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"),
 ]
 TEXT = {"vocab_size": 11, "num_classes": 3, "input_shape": [9]}
 TEXTS = {"text_cnn": ({}, TEXT, (3,)), "text_rnn": ({"size": 8, "num_layers": 2}, TEXT, (3,))}
@@ -90,7 +90,7 @@ CLASSIFIERS = {
     **{name: ({}, LARGE, (3,)) for name in ZOO},
 }
 CLASSIFIERS |= {name: ({}, LARGE, (3, 224, 224)) for name in SEGMENTATION_ZOO}
-CLASSIFIERS |= {name: ({}, LARGE, None) for name in DETECTION_ZOO}
+CLASSIFIERS |= {name: ({}, {**LARGE, "input_shape": [3, 320, 320]}, None) for name in DETECTION_ZOO}
 ON_META = {*ZOO, *SEGMENTATION_ZOO, *DETECTION_ZOO}
 
 

@@ -197,6 +197,33 @@ def continued():
     return words | {"index": torch.arange(12)}
 
 
+class Outlines(nn.Module):
+    """Stands in for a network that finds masks: one box an image, whose mask is learned pixel by pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, input):
+        return self.body(input)
+
+    def mask_losses(self, raw, box, box_label, mask):
+        wanted = mask.any(1, keepdim=True).float()
+        total = nn.functional.binary_cross_entropy_with_logits(raw, wanted, reduction="sum")
+        return {"loss_mask": total}, torch.tensor(len(raw) * 64.0)
+
+    def detect_masks(self, raw):
+        box = torch.tensor([0.0, 0, 8, 8]).expand(len(raw), 1, 4)
+        return box, raw.new_ones(len(raw), 1), torch.zeros(len(raw), 1, dtype=torch.int64), raw > 0
+
+
+def with_masks():
+    batch = with_boxes()
+    grid = torch.arange(8) + 0.5
+    x, y = ((grid > batch["box"][..., n, None]) & (grid < batch["box"][..., n + 2, None]) for n in (0, 1))
+    return batch | {"mask": y[..., :, None] & x[..., None, :]}
+
+
 TASKS = {
     **CONTROL,
     "language_modeling": (
@@ -205,6 +232,7 @@ TASKS = {
         lambda: writing("transformer_decoder", num_layers=1),
         lines,
     ),
+    "instance_segmentation": ({}, IMAGE, Outlines, with_masks),
     "detection": ({}, IMAGE, finder, with_boxes),
     "semantic_segmentation": ({"dice": 0.5, "lovasz": 0.5}, IMAGE, Pixels, masked),
     "forecasting": ({"loss": "student_t", "levels": [0.1, 0.5, 0.9]}, SERIES, continuing, continued),

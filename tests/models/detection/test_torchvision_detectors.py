@@ -15,7 +15,8 @@ RCNN = "fasterrcnn_mobilenet_v3_large_320_fpn"
 
 def made(name, **choices):
     torch.manual_seed(0)
-    return build(registry.models, name, choices, FACTS)
+    facts = {**FACTS, "input_shape": [3, 300, 300]} if name.startswith("ssd300") else FACTS
+    return build(registry.models, name, choices, facts)
 
 
 def scene():
@@ -137,5 +138,23 @@ def test_a_detector_s_file_fills_it_but_for_other_classes(tmp_path):
 def test_settings_that_do_not_fit_are_told():
     with pytest.raises(ComponentError, match="would keep what chance has drawn"):
         made(RCNN, freeze="backbone")
+    with pytest.raises(ComponentError, match="at least 300x300, not 64x96"):
+        build(registry.models, "ssd300_vgg16", {}, FACTS)
     with pytest.raises(ComponentError, match="set reduced_tail: false"):
         made(LITE, weights="imagenet")
+
+
+def test_masks_are_learned_and_laid_over_the_image():
+    model, batch = made("maskrcnn_resnet50_fpn", score_threshold=0.0, max_boxes=5).eval(), scene()
+    raw = model(batch["input"])
+    grid_x, grid_y = torch.arange(96) + 0.5, torch.arange(64) + 0.5
+    x = (grid_x > batch["box"][..., 0, None]) & (grid_x < batch["box"][..., 2, None])
+    y = (grid_y > batch["box"][..., 1, None]) & (grid_y < batch["box"][..., 3, None])
+    sums, weight = model.mask_losses(raw, batch["box"], batch["box_label"], y[..., :, None] & x[..., None, :])
+    assert "loss_mask" in sums
+    assert float(weight) == 3
+    assert all(value.isfinite() for value in sums.values())
+    box, _, label, mask = model.detect_masks(raw)
+    assert mask.shape == (*label.shape, 64, 96)
+    assert mask.dtype == torch.bool
+    assert box.shape == (*label.shape, 4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -21,6 +21,7 @@ class Boxes(Metric):
     """The boxes of a whole split, true ones and found ones, in pixels of the original images where a batch tells their size."""
 
     reads = frozenset({"box", "box_score", "box_label"})
+    kind: ClassVar[str] = "bbox"  # what COCO calls that which overlaps
 
     def __init__(self, num_classes: int, class_names: list[str] | None = None) -> None:
         self.library = library()
@@ -40,28 +41,36 @@ class Boxes(Metric):
         self.true += other.true
         self.found += other.found
 
+    def described(self, box: Any) -> dict[str, Any]:
+        """Describe an object as COCO does."""
+        return {"bbox": _sides(box), "area": _area(box)}
+
+    def extent(self, image: int) -> dict[str, int]:
+        """Tell an image's height and width, where the evaluation asks for them."""
+        return {}
+
     def evaluated(self) -> Any:
         """Run COCO's evaluation; None where there is no true box."""
         if not any(len(label) for _, label, _ in self.true):
             return None
-        annotations = [
-            {"id": 0, "image_id": image, "category_id": int(c), "bbox": _sides(b), "area": _area(b), "iscrowd": int(crowd)}
+        annotations: list[dict[str, Any]] = [
+            {"image_id": image, "category_id": int(c), **self.described(b), "iscrowd": int(crowd)}
             for image, rows in enumerate(self.true)
             for b, c, crowd in zip(*rows, strict=True)
         ]
         for number, annotation in enumerate(annotations, 1):  # COCO takes an id of 0 for none
             annotation["id"] = number
-        images = [{"id": image} for image in range(len(self.true))]
+        images = [{"id": image, **self.extent(image)} for image in range(len(self.true))]
         categories = [{"id": number, "name": name} for number, name in enumerate(self.class_names)]
         truth = self.library.COCO({"images": images, "annotations": annotations, "categories": categories})
         results = [
-            {"image_id": image, "category_id": int(c), "bbox": _sides(b), "score": float(score)}
+            {"image_id": image, "category_id": int(c), **self.described(b), "score": float(score)}
             for image, rows in enumerate(self.found)
             for b, c, score in zip(*rows, strict=True)
         ]
-        if not results:  # the library does not take an empty list: one box of no class's image changes nothing
-            results = [{"image_id": 0, "category_id": 0, "bbox": [0.0, 0.0, 0.0, 0.0], "score": 0.0}]
-        evaluation = self.library.COCOeval_faster(truth, truth.loadRes(results), "bbox", print_function=lambda *_: None)
+        # The library does not take an empty list, and finds nothing in results of no image.
+        found = truth.loadRes(results) if results else self.library.COCO({**truth.dataset, "annotations": []})
+        evaluation = self.library.COCOeval_faster(truth, found, self.kind, print_function=lambda *_: None)
         evaluation.evaluate()
         evaluation.accumulate()
         return evaluation

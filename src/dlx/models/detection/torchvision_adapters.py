@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 from torchvision.ops import box_iou
 
 from dlx.models.detection.geometry import stacked
 from dlx.models.detection.torchvision_networks import CountingHead
+
+HALF = 0.5  # how likely a pixel must be the object's
 
 
 class Adapter(nn.Module):
@@ -44,8 +47,12 @@ class Adapter(nn.Module):
 
     def truth(self, box: Tensor, label: Tensor) -> list[dict[str, Tensor]]:
         """List the boxes of each image; those without an area are left out, since the networks would divide by it."""
-        there = (label >= 0) & (box[..., 2:] > box[..., :2]).all(-1)
+        there = self.usable(box, label)
         return [{"boxes": b[t], "labels": c[t] + self.first} for b, c, t in zip(box, label, there, strict=True)]
+
+    def usable(self, box: Tensor, label: Tensor) -> Tensor:
+        """Tell which boxes are no padding and have an area: (B, M)."""
+        return (label >= 0) & (box[..., 2:] > box[..., :2]).all(-1)
 
     def found(self, answers: list[dict[str, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
         """Lay the answers to images beside each other."""
@@ -108,8 +115,8 @@ class OneStage(Adapter):
         return self.found(self.network.postprocess_detections(outputs, anchors, images.image_sizes))
 
 
-class TwoStage(Adapter):
-    """Faster R-CNN: input (B, C, H, W) -> `objectness` (B, A) and `deltas` of every anchor, and the maps.
+class Stages(Adapter):
+    """Both stages of an R-CNN: input (B, C, H, W) -> `objectness` (B, A) and `deltas` of every anchor, and the maps.
 
     Its losses are means over places drawn by lot, as many for each image, so images weigh alike.
     """
@@ -145,10 +152,6 @@ class TwoStage(Adapter):
             for part, mode in zip(parts, before, strict=True):
                 part.training = mode
 
-    def losses(self, raw: Any, box: Tensor, box_label: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Compute the losses of both stages, as often as there are images."""
-        return self.learned(raw, self.truth(box, box_label))
-
     def learned(self, raw: Any, targets: list[dict[str, Tensor]]) -> tuple[dict[str, Tensor], Tensor]:
         """Compute the losses of both stages on what torchvision calls targets."""
         rpn = self.network.rpn
@@ -171,6 +174,33 @@ class TwoStage(Adapter):
             found: list[dict[str, Tensor]] = self.network.roi_heads(raw["maps"], proposals, self.images(raw).image_sizes)[0]
         return found
 
+
+class TwoStage(Stages):
+    """Faster R-CNN."""
+
+    def losses(self, raw: Any, box: Tensor, box_label: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Compute the losses of both stages, as often as there are images."""
+        return self.learned(raw, self.truth(box, box_label))
+
     def detect(self, raw: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Let the second stage keep the best boxes."""
         return self.found(self.answers(raw))
+
+
+class MaskTwoStage(Stages):
+    """Mask R-CNN: both stages, and masks of 28x28 cells within the boxes."""
+
+    def mask_losses(self, raw: Any, box: Tensor, box_label: Tensor, mask: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Compute the losses of both stages and of the masks, as often as there are images."""
+        targets = self.truth(box, box_label)
+        for own, masks, there in zip(targets, mask, self.usable(box, box_label), strict=True):
+            own["masks"] = masks[there].to(torch.uint8)
+        return self.learned(raw, targets)
+
+    def detect_masks(self, raw: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Let the second stage keep the best boxes, and lay their masks over the images."""
+        answers, size = self.answers(raw), tuple(raw["shape"])
+        laid = [paste_masks_in_image(one["masks"], one["boxes"], size)[:, 0] > HALF for one in answers]
+        most = max(map(len, laid))
+        masks = torch.stack([torch.cat((m, m.new_zeros(most - len(m), *size))) for m in laid])
+        return *self.found(answers), masks

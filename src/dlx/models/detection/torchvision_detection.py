@@ -11,7 +11,7 @@ from torch import nn
 from dlx.errors import ComponentError
 from dlx.layers.building import IMAGE, require
 from dlx.models.detection.geometry import Selection
-from dlx.models.detection.torchvision_adapters import Adapter, OneStage, TwoStage
+from dlx.models.detection.torchvision_adapters import Adapter, MaskTwoStage, OneStage, TwoStage
 from dlx.models.detection.torchvision_networks import backbone_of, body, build, freeze_statistics, has_background, load
 from dlx.models.pixel_statistics import IMAGENET, adapted
 from dlx.models.torchvision_weights import best
@@ -21,13 +21,14 @@ from dlx.storage import weights as foreign
 NAMES = (
     "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn",
     "fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_fpn",
-    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_mobilenet_v3_large_320_fpn", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2",
 )  # fmt: skip
 # Those whose published weights do not expect ImageNet's statistics.
 COCO_STATISTICS = {
     "ssd300_vgg16": ([0.48235, 0.45882, 0.40784], [1 / 255] * 3),
     "ssdlite320_mobilenet_v3_large": ([0.5] * 3, [0.5] * 3),
 }
+SSD_LEAST = 300  # pixels of a side: its last map would have no place
 CHOICES = """
 
 input (B, C, H, W), whose size the data set decides. `weights`: none; imagenet, those of {backbone} for the backbone alone; a
@@ -57,6 +58,8 @@ def assemble(
         raise ComponentError("would keep what chance has drawn; give weights", ("freeze" if freeze else "norm",))
     if name.startswith("ssdlite") and weights == "imagenet" and reduced_tail:
         raise ComponentError("ImageNet's weights have the whole tail; set reduced_tail: false", ("reduced_tail",))
+    if name == "ssd300_vgg16" and min(input_shape[1:]) < SSD_LEAST:
+        raise ComponentError(f"wants images of at least {SSD_LEAST}x{SSD_LEAST}, not {input_shape[1]}x{input_shape[2]}")
     network = build(name, num_classes, selection, reduced_tail)
     part = body(name, network)
     if norm == "frozen":
@@ -68,7 +71,7 @@ def assemble(
     statistics = adapted(part, input_shape[0], own, None if weights == "none" else expected)
     if weights != "none" and not foreign.are_withheld():
         load(name, network, weights, reduced_tail)
-    adapter = TwoStage if "rcnn" in name else OneStage
+    adapter = MaskTwoStage if name.startswith("mask") else TwoStage if "rcnn" in name else OneStage
     return adapter(network, statistics, int(has_background(name)), part if freeze else None)
 
 
