@@ -44,7 +44,7 @@ def test_every_entry_has_an_example_and_every_example_an_entry(kind):
 @pytest.mark.parametrize("name", sorted(models.CLASSIFIERS))
 def test_models_that_choose(name, request):
     choices, facts, output = models.CLASSIFIERS[name]
-    if name in models.ZOO:
+    if name in models.ON_META:
         request.getfixturevalue("on_meta")
         batch = {"input": torch.empty(2, *facts["input_shape"])}
         testing.check_model(name, facts, batch, choices, output_shape=output, on_meta=True)
@@ -159,7 +159,8 @@ def test_augmentations(written):
     rough = torch.randint(0, 256, (64, 3, 4, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     images = torch.nn.functional.interpolate(rough, (16, 16), mode="bilinear", antialias=True)
     facts = {"input_shape": [3, 16, 16], "channel_mean": [0.5] * 3, "num_classes": 4}
-    testing.check_augmentation(written, facts, images, mixes=name_of(written) in others.MIXING)
+    mixes, carries = (name_of(written) in some for some in (others.MIXING, others.JOINING))
+    testing.check_augmentation(written, facts, images, mixes=mixes, carries=carries)
 
 
 @pytest.mark.parametrize("name", sorted(others.OPTIMIZERS))

@@ -8,9 +8,10 @@ import pytest
 import torch
 from tests.augmentation.test_augmentation import ALL, facts, generator, images
 
+from dlx.augmentation.carrying import Boxes, Masks
 from dlx.augmentation.cropping import RandomCrop
 from dlx.augmentation.pipeline import Pipeline
-from dlx.data.image import source as image_source
+from dlx.data.image import pixel_source
 from dlx.data.image.source import ImageSource
 from dlx.data.options import Batching
 from dlx.processors.image.decoding import Decoding
@@ -66,7 +67,7 @@ def source(augment):
 
 
 def test_a_source_sends_bytes_and_keeps_the_rest_here(monkeypatch):
-    monkeypatch.setattr(image_source, "ACCELERATORS", ("meta",))
+    monkeypatch.setattr(pixel_source, "ACCELERATORS", ("meta",))
     augment = [{"random_crop": 2}, "horizontal_flip", "color_jitter", "rand_augment", "random_erasing", "cutmix"]
     there, here = source(augment), source(augment)
     there.to(META)
@@ -94,3 +95,17 @@ def test_devices_whose_kernels_are_not_known_to_suffice_leave_it_to_the_processo
     made = source(["rand_augment"])
     made.to(META)
     assert next(made.train())["input"].device.type == "cpu"
+
+
+@pytest.mark.parametrize("item", [item for item in ALL if item not in ("mixup", "cutmix")] + ["mosaic"], ids=str)
+def test_what_lies_on_images_moves_on_their_device_or_here(item):
+    pipeline, batch = Pipeline([item], facts(3), carries=True), images(size=24)
+    box, label = torch.tensor([[[2.0, 3.0, 12.0, 14.0]]]).repeat(64, 1, 1), torch.ones(64, 1, dtype=torch.int64)
+    found = {}
+    for device in ("cpu", "meta"):
+        masks = Masks(torch.zeros(64, 1, 24, 24, dtype=torch.uint8, device=device), 255)
+        carried = {"box": Boxes(box, label, torch.zeros(64, 1, dtype=torch.bool)), "mask": masks}
+        found[device] = pipeline.move(batch.to(device), carried, generator(3))
+    assert found["meta"][0].device == found["meta"][1]["mask"].values.device == META
+    assert found["meta"][1]["mask"].values.shape == found["cpu"][1]["mask"].values.shape
+    assert torch.equal(found["meta"][1]["box"].box, found["cpu"][1]["box"].box)

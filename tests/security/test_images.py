@@ -11,7 +11,7 @@ from tests.helpers.image_files import build, classes, write
 
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.image import decoding
-from dlx.processors.image import processor as processors
+from dlx.processors.image import reader as processors
 from dlx.processors.image.decoding import BadImageError, Decoding
 from dlx.processors.image.processor import ImageProcessor
 

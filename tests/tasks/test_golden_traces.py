@@ -50,6 +50,32 @@ metrics: []
 steps: 20
 trainer: {log_every: 1}
 """,
+    "semantic_segmentation": """
+task: {name: semantic_segmentation, dice: 0.5, lovasz: 0.25}
+data: {name: digit_scenes, targets: masks, image_size: 48, train: 64, val: 8, test: 0, batch_size: 8}
+model: {name: segmentation_resnet, widths: [8, 16], stride: 2, decoder: 8, auxiliary: true}
+optimizer: {name: adam, lr: 0.01}
+metrics: []
+steps: 20
+trainer: {log_every: 1, accumulate: 2}
+""",
+    "detection": """
+task: detection
+data: {name: digit_scenes, image_size: 48, train: 64, val: 8, test: 0, batch_size: 8}
+model: {name: center_detector, widths: [8, 16], stride: 4, levels: 2, pyramid: 8}
+optimizer: {name: adam, lr: 0.01}
+metrics: []
+steps: 20
+trainer: {log_every: 1, accumulate: 2}
+""",
+    "forecasting": """
+task: {name: forecasting, loss: quantiles}
+data: {name: synthetic_demand, look_back: 48, horizon: 12, rows: 1000, batch_size: 16}
+model: {name: dlinear, outputs_per_value: 3}
+optimizer: {name: adam, lr: 0.01}
+steps: 20
+trainer: {log_every: 1}
+""",
     "language_modeling": """
 task: language_modeling
 data: {name: agreement, max_length: 24, batch_size: 32}

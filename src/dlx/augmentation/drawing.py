@@ -28,7 +28,12 @@ def whole(count: int, most: int, generator: Generator) -> Tensor:
 
 def chosen(images: Tensor, probability: float, generator: Generator) -> Tensor:
     """Draw which samples are changed: their numbers, int64, in ascending order, where the images are."""
-    return (torch.rand(len(images), generator=generator) < probability).nonzero()[:, 0].to(images.device)
+    return picked(len(images), probability, generator).to(images.device)
+
+
+def picked(count: int, probability: float, generator: Generator) -> Tensor:
+    """Draw which of a count of samples are changed: their numbers, int64, in ascending order, on the CPU."""
+    return (torch.rand(count, generator=generator) < probability).nonzero()[:, 0]
 
 
 def column(values: Tensor, images: Tensor) -> Tensor:

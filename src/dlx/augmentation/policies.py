@@ -10,6 +10,8 @@ from pydantic import Field, PositiveInt
 from torch import Generator, Tensor
 
 from dlx.augmentation import pixels
+from dlx.augmentation.carrying import from_centre, identity
+from dlx.augmentation.cropping import Moved
 from dlx.augmentation.drawing import whole
 from dlx.registry import augmentations
 
@@ -29,13 +31,19 @@ class RandAugment:
         self.num_ops, self.magnitude = num_ops, magnitude
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        return self.moved(images, generator)[0]
+
+    def moved(self, images: Tensor, generator: Generator) -> Moved:
+        """Change images, and tell where pixels came from, step by step."""
         height, width = images.shape[2:]
         most = {"shear": 0.3, "translate_x": 150 / 331 * width, "translate_y": 150 / 331 * height, "rotate": 30.0}
         most |= {"color": 0.9, "bits": 4}
+        steps = []
         for _ in range(self.num_ops):
             strength = torch.full((len(images),), self.magnitude / BINS)
-            images = apply(images, strength, most, generator)
-        return images
+            images, matrices = apply(images, strength, most, generator)
+            steps.append(matrices)
+        return images, steps
 
 
 @augmentations("trivial_augment")
@@ -43,20 +51,29 @@ class TrivialAugment:
     """Do one random operation of a random strength to each image (Mueller, Hutter 2021, the wide ranges)."""
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        return self.moved(images, generator)[0]
+
+    def moved(self, images: Tensor, generator: Generator) -> Moved:
+        """Change images, and tell where pixels came from."""
         most = {"shear": 0.99, "translate_x": 32.0, "translate_y": 32.0, "rotate": 135.0, "color": 0.99, "bits": 6}
         strength = whole(len(images), BINS, generator) / BINS
-        return apply(images, strength, most, generator)
+        images, matrices = apply(images, strength, most, generator)
+        return images, [matrices]
 
 
-def apply(images: Tensor, strength: Tensor, most: dict[str, float], generator: Generator) -> Tensor:
-    """Do one operation to each image, all of a kind at once; `strength` `(n,)` is a part of what is `most`."""
+def apply(images: Tensor, strength: Tensor, most: dict[str, float], generator: Generator) -> tuple[Tensor, Tensor]:
+    """Do one operation to each image, all of a kind at once; `strength` `(n,)` is a part of what is `most`.
+
+    Gives the images, and the matrices `(n, 2, 3)` of where their pixels came from.
+    """
     kind = whole(len(images), len(OPERATIONS) - 1, generator)
     signed = strength * (2 * whole(len(images), 1, generator) - 1)
-    result = images.clone()
+    result, moves = images.clone(), identity(len(images))
     for number, index in _groups(kind):
         some, name = images[index], OPERATIONS[number]
         if name in GEOMETRY:
-            result[index] = pixels.affine(some, _matrices(kind[index], signed[index], most, *images.shape[2:]))
+            matrices = _matrices(kind[index], signed[index], most, *images.shape[2:])
+            result[index], moves[index] = pixels.affine(some, matrices), from_centre(matrices, *images.shape[2:])
         elif name in COLOR:
             result[index] = COLOR[name](some, 1 + signed[index] * most["color"])
         elif name == "posterize":
@@ -67,7 +84,7 @@ def apply(images: Tensor, strength: Tensor, most: dict[str, float], generator: G
             result[index] = pixels.autocontrast(some)
         elif name == "equalize":
             result[index] = pixels.equalize(some)
-    return result
+    return result, moves
 
 
 def _groups(kind: Tensor) -> list[tuple[int, Tensor]]:

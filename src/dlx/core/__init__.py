@@ -3,7 +3,17 @@
 from dlx.core.batch import WITHOUT_FLOAT64, Batch, Loss, Picture, Shown, Table, shortened, to_device
 from dlx.core.logger import Logger
 from dlx.core.metric import Metric
-from dlx.core.model import Attending, Conditional, Decoder, FrozenBackbone, HasOutputPath, Observing, Penalized, Thawing
+from dlx.core.model import (
+    Attending,
+    Conditional,
+    Decoder,
+    Detector,
+    FrozenBackbone,
+    HasOutputPath,
+    Observing,
+    Penalized,
+    Thawing,
+)
 from dlx.core.processor import File, Processor
 from dlx.core.schedule import Schedule
 from dlx.core.source import Act, Source
@@ -16,6 +26,7 @@ __all__ = [
     "Batch",
     "Conditional",
     "Decoder",
+    "Detector",
     "File",
     "FrozenBackbone",
     "HasOutputPath",

@@ -81,3 +81,18 @@ class Observing(Protocol):
 
     def settle(self) -> None:
         """Let all that was counted change how observations are seen."""
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A model that says where objects are: both of these read what its `forward` gives, so one pass serves both."""
+
+    def losses(self, raw: Any, box: Tensor, box_label: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Compute sums of losses by name, and the number to divide them by, such as matched places.
+
+        Boxes (B, M, 4) and labels (B, M) are padded with -1. Sums and number add up over the images of a batch, and the
+        number is never 0.
+        """
+
+    def detect(self, raw: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Find boxes (B, N, 4), their scores (B, N), the surest first, and labels (B, N), padded with -1."""

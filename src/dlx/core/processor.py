@@ -23,6 +23,7 @@ class Processor(ABC):
     skipped: Sequence[str] = ()  # inputs left out until now, each with the reason
     batch_size: int = 256  # examples that `dlx predict` encodes and answers at a time
     window: int = 1  # batches that `dlx predict` reads ahead, so that examples of about one length are answered together
+    answers: int = 1  # answers that `decode` gives a sample, such as the steps of a forecast
     writes: ClassVar[bool] = False  # whether answers are files too, which `write` makes
     has_parts: ClassVar[bool] = False  # whether examples have `parts`
     line: ClassVar[str] = ""  # the word of an answer that is printed alone, a line an answer; "": all are, as a table
@@ -40,7 +41,7 @@ class Processor(ABC):
 
     @abstractmethod
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
-        """Turn a prediction into answers in words, one a sample."""
+        """Turn a prediction into answers in words: one a sample, or as many for each as `answers` says."""
 
     def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
         """Write what answers show, such as boxes or masks, into a folder, and name the files in the answers."""

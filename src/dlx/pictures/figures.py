@@ -134,6 +134,21 @@ def reliability(counts: np.ndarray, right: np.ndarray, confidence: np.ndarray) -
     return figure
 
 
+def precision_recall(recall: np.ndarray, curves: Mapping[str, np.ndarray]) -> Figure:
+    """Draw the precision of each class over recall (R,), the surest boxes first; -1 where there is none."""
+    figure = Figure(figsize=(5.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for name, precision in curves.items():
+        axes.plot(recall, precision.clip(min=0), linewidth=1.5, label=f"{worded(name, 24)}  {precision.clip(min=0).mean():.3f}")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    axes.set_title("average precision at IoU 0.5", fontsize=10)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(curves) <= 20:
+        axes.legend(frameon=False, prop={"family": _fonts()[0], "size": 8}, loc="lower left")
+    return figure
+
+
 def pixels(images: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
     """Undo the standardisation of images (B, C, H, W): (B, H, W, 3), from 0 to 1."""
     spread, centre = (np.asarray(values).reshape(-1, 1, 1) for values in (std, mean))

@@ -26,6 +26,7 @@ FACTS = frozenset((
     "class_names", "skipped_count", "class_counts", "num_outputs", "target_names", "target_mean", "target_std", "seed",
     "training", "trained", "facts", "model", "params", "run", "quiet", "total_steps", "steps_per_epoch", "warmup_steps", "processor",
     "wanted_splits", "task_target", "padded", "num_actions", "action_size", "rollout_steps", "replay_capacity", "discount",
+    "look_back", "horizon", "num_series", "num_targets", "num_known", "season", "seasonal_error",
 ))  # fmt: skip
 log = logging.getLogger("dlx")
 

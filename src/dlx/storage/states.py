@@ -173,7 +173,7 @@ def _classes(names: list[str] | None, facts: Mapping[str, Any]) -> str | None:
     return None
 
 
-STATES: dict[str, type[Table | Image]] = {"table": Table, "image": Image}
+STATES: dict[str, type[Table | Image]] = {"table": Table, **dict.fromkeys(("image", "image_boxes", "image_masks"), Image)}
 
 
 def fault(name: str, state: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:

@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 from torch import Tensor, nn
 
 from dlx.core import Batch, Loss, Task
 from dlx.errors import ComponentError
 from dlx.registry import tasks
+from dlx.tasks.class_weights import ClassWeights
+from dlx.tasks.class_weights import class_weights as weights_of
 from dlx.tasks.views import Views, views
 
 ClassificationLoss = Literal["cross_entropy", "focal", "squared_error", "hinge", "perceptron"]
@@ -43,7 +45,7 @@ class Classification(Task):
         input_shape: list[int] | None = None,
         *,
         loss: ClassificationLoss = "cross_entropy",
-        class_weights: Literal["balanced"] | list[NonNegativeFloat] | None = None,
+        class_weights: ClassWeights = None,
         label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         views: Views = "one",
     ) -> None:
@@ -58,7 +60,7 @@ class Classification(Task):
             raise ComponentError(f"'{views}' wants images, and the data has none; leave it out", ("views",))
         counts = torch.tensor(class_counts or [1] * num_classes, dtype=torch.float32)
         self.register_buffer("prior", counts / counts.sum(), persistent=False)
-        self.register_buffer("class_weights", _weights(class_weights, counts), persistent=False)
+        self.register_buffer("class_weights", weights_of(class_weights, counts), persistent=False)
 
     def logits(self, batch: Batch) -> Tensor:
         """Run the model; one logit becomes two, of which the first is 0."""
@@ -104,6 +106,8 @@ class Classification(Task):
 
     def verify(self, batch: Batch) -> None:
         """Refuse a model whose output is not one row of logits a sample."""
+        if "target" not in batch or batch["target"].ndim != (2 if batch["target"].is_floating_point() else 1):
+            raise ComponentError("learns one class of a whole sample, and the data gives no such `target`")
         self.refuse_unread(batch)
         if self.views != "one":
             views(batch, self.views)
@@ -115,18 +119,6 @@ class Classification(Task):
         total = output.float().sum(-1)
         if output.shape[-1] > 1 and size > 1 and output.min() >= 0 and torch.allclose(total, torch.ones_like(total), atol=1e-4):
             raise ComponentError("gives probabilities, but the loss takes logits: leave out the last softmax")
-
-
-def _weights(wanted: str | list[float] | None, counts: Tensor) -> Tensor | None:
-    if wanted is None:
-        return None
-    if isinstance(wanted, str):  # "balanced", as scikit-learn defines it
-        return counts.sum() / (len(counts) * counts.clamp_min(1))
-    if len(wanted) != len(counts):
-        raise ComponentError(f"gives {len(wanted)} weights, but the data has {len(counts)} classes", ("class_weights",))
-    if not any(wanted):
-        raise ComponentError("are all zero, so nothing would be learned", ("class_weights",))
-    return torch.tensor(wanted)
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -60,7 +60,15 @@ def _answer(model: nn.Module, batch: Mapping[str, Any]) -> Tensor:
     words = {word: batch[word] for word in Task(model).words if word in batch}
     with torch.no_grad():
         given = model(**words)
-    return given if isinstance(given, Tensor) else next(value for value in given if isinstance(value, Tensor))
+    return next(_tensors(given))
+
+
+def _tensors(given: Any) -> Iterator[Tensor]:
+    """Yield what a model gives: a tensor, or those in a mapping or a sequence, however nested."""
+    if isinstance(given, Tensor):
+        yield given
+    for value in given.values() if isinstance(given, Mapping) else given if isinstance(given, (list, tuple)) else ():
+        yield from _tensors(value)
 
 
 def _size(batch: Mapping[str, Any]) -> int:
@@ -87,8 +95,7 @@ def _alone(name: str, model: nn.Module, batch: Mapping[str, Any], whole: Tensor)
 def _gradients(name: str, model: nn.Module, batch: Mapping[str, Any]) -> None:
     model.zero_grad()
     given = model(**{word: batch[word] for word in Task(model).words if word in batch})
-    tensors = [given] if isinstance(given, Tensor) else [value for value in given if isinstance(value, Tensor)]
-    torch.stack([(value.float() * torch.randn_like(value.float())).sum() for value in tensors]).sum().backward()
+    torch.stack([(value.float() * torch.randn_like(value.float())).sum() for value in _tensors(given)]).sum().backward()
     untouched = [key for key, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert not untouched, f"{name}: no gradient reaches {', '.join(untouched[:3])}; what is not trained is frozen or a buffer"
     broken = [key for key, p in model.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]

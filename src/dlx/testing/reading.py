@@ -13,9 +13,10 @@ from dlx.core import Processor, Source
 from dlx.testing.common import as_json, same
 
 WORDS = frozenset((
-    "input", "category", "target", "index", "length", "reference", "text", "previous", "mask", "box", "label", "features",
+    "input", "category", "target", "index", "length", "reference", "text", "previous", "mask", "box", "label", "features", "known",
     "action", "log_probability", "value", "advantage", "return", "reward", "discount", "next_input", "weight",
     "episode_return", "episode_length", "success",
+    "box_label", "crowd", "size", "place",
 ))  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def check_processor(processor: Processor, examples: Sequence[Any], prediction: M
     """Check a processor on raw examples, and on a prediction where there is one.
 
     It is made again from its JSON state and encodes the same; an example alone is encoded as in a batch, but for padding; the
-    answers in words are JSON, one a sample.
+    answers in words are JSON, one a sample, or as many as it says.
     """
     cls: Any = registry.processors.get(processor.name)
     again: Processor = cls.from_state(as_json(processor.state_dict(), "the state of a processor"))
@@ -95,6 +96,7 @@ def check_processor(processor: Processor, examples: Sequence[Any], prediction: M
                 assert same(value[0], within, 1e-6), f"example {row} alone has another '{word}' than in a batch"
     if prediction is not None:
         answers = as_json(processor.decode(prediction), "an answer")
-        assert len(answers) == len(next(iter(prediction.values()))), "not one answer a sample"
+        wanted = processor.answers * len(next(iter(prediction.values())))
+        assert len(answers) == wanted, f"gives {len(answers)} answers, not {processor.answers} a sample"
         if processor.line:
             assert all(isinstance(answer[processor.line], str) for answer in answers), f"'{processor.line}' is not a text"

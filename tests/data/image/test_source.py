@@ -4,7 +4,8 @@ import threading
 import pytest
 import torch
 
-from dlx.data.image.source import ImageSource, statistics
+from dlx.data.image.pixel_source import statistics
+from dlx.data.image.source import ImageSource
 from dlx.data.options import Batching
 from dlx.data.order import permutation
 from dlx.errors import ComponentError, UsageError

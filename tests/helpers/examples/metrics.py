@@ -52,6 +52,45 @@ def classified():
     return batches
 
 
+def covered():
+    """Classes of pixels; class 3 has none, and some pixels count for nothing."""
+    draw = torch.Generator().manual_seed(3)
+    rows = [[torch.randint(low, high, (size, 5, 6), generator=draw) for low, high in ((0, 4), (-1, 3))] for size in (4, 1, 6)]
+    return [({"label": label}, {"target": target, "index": torch.arange(len(target))}) for label, target in rows]
+
+
+def boxed():
+    """Boxes of images in their own coordinates, some with nothing, some crowds, answers of equal scores among them."""
+    draw = torch.Generator().manual_seed(3)
+
+    def some(size, most, fill):
+        corner, side = (torch.rand(size, most, 2, generator=draw) * reach for reach in (80, 60))
+        count = torch.randint(0, most + 1, (size, 1), generator=draw)
+        there = torch.arange(most) < count
+        label = torch.randint(0, 3, (size, most), generator=draw)
+        box = torch.cat((corner, corner + side + 1), 2)
+        return box.where(there[:, :, None], fill), label.where(there, -1), there
+
+    batches = []
+    for size in (5, 1, 8):
+        box, label, there = some(size, 6, -1.0)
+        extra, kind, more = some(size, 4, -1.0)
+        near = (box + 3 * torch.rand(box.shape, generator=draw)).where(there[:, :, None], -1.0)
+        found, found_label = torch.cat((near, extra), 1), torch.cat((label, kind), 1)
+        score = (torch.randint(1, 20, found_label.shape, generator=draw) / 20).where(torch.cat((there, more), 1), -1.0)
+        crowd = (torch.rand(label.shape, generator=draw) < 0.15) & there
+        place = torch.tensor([[4.0, 0, 120, 140]]).expand(size, 4)
+        words = {
+            "box": box,
+            "box_label": label,
+            "crowd": crowd,
+            "size": torch.tensor([[360, 210]]).expand(size, 2),
+            "place": place,
+        }
+        batches.append(({"box": found, "box_score": score, "box_label": found_label}, {**words, "index": torch.arange(size)}))
+    return batches
+
+
 def measured():
     draw = torch.Generator().manual_seed(3)
     rows = [[torch.randn(size, 2, generator=draw, dtype=torch.float64) for _ in range(2)] for size in (5, 1, 12)]
@@ -123,13 +162,40 @@ def _perplexity():
     return float(torch.exp(-total / sum(float(prediction["tokens"].sum()) for prediction, _ in batches)))
 
 
-FACTS |= {"processor": answers_in_words()}
+def forecast():
+    """Forecasts of two targets over three steps, with quantiles, beside what came to pass."""
+    draw, batches = torch.Generator().manual_seed(3), []
+    for size in (5, 1, 12):
+        value, last = (torch.randn(size, steps, 2, generator=draw, dtype=torch.float64) for steps in (3, 1))
+        naive = torch.randn(size, 4, 3, 2, generator=draw, dtype=torch.float64)
+        naive[:, 0] = last
+        target = (value + torch.randn(size, 3, 2, generator=draw) / 2).float()
+        apart = torch.tensor([-0.5, 0.0, 0.75], dtype=torch.float64)
+        words = {"value": value, "naive": naive, "quantile": value[..., None] + apart}
+        level = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64).expand(size, -1)
+        batches.append(({**words, "level": level}, {"target": target, "index": torch.arange(size)}))
+    return batches
+
+
+FACTS |= {"processor": answers_in_words(), "horizon": 3, "num_targets": 2, "target_std": [1.0, 2.0]}
+FACTS |= {"seasonal_error": [0.5, 2.0]}
+FORECASTS = "tests/metrics/forecasting/test_forecasts.py::"
 TEXTS = "tests/metrics/text/test_texts.py::"
 TRUE, SAID, SHARES = _classes()
+SEGMENTATION = "tests/metrics/segmentation/test_overlap.py::"
+DETECTION = "tests/metrics/detection/test_coco.py::"
 REGRESSION = "tests/metrics/test_against_scikit_learn.py::test_errors"
 GENERATION = "tests/metrics/generation/test_generated_images.py::"
 # Of each metric: its choices, its batches, and the numbers by the reference, or the name of the test that has the reference.
 METRICS = {
+    **{
+        name: ({}, forecast, FORECASTS + "test_errors_are_their_formulas")
+        for name in ("scaled_mse", "scaled_mae", "mse_in_units", "mae_in_units", "rmse_in_units", "smape", "mase")
+    },
+    "skill": ({}, forecast, FORECASTS + "test_the_skill_is_over_the_best_naive_forecast_on_the_same_windows"),
+    "directional_accuracy": ({}, forecast, FORECASTS + "test_the_direction_counts_where_there_is_one"),
+    "quantile_loss": ({}, forecast, FORECASTS + "test_quantiles_are_held_against_their_levels"),
+    "coverage": ({}, forecast, FORECASTS + "test_quantiles_are_held_against_their_levels"),
     "accuracy": ({}, classified, {"accuracy": reference.accuracy_score(TRUE, SAID)}),
     "balanced_accuracy": ({}, classified, {"balanced_accuracy": reference.balanced_accuracy_score(TRUE, SAID)}),
     "precision": ({}, classified, {"precision": averaged(reference.precision_score)}),
@@ -143,6 +209,10 @@ METRICS = {
         classified,
         "tests/metrics/classification/test_calibration.py::test_it_is_the_reference_for_any_batch_size",
     ),
+    "segmentation": ({}, covered, SEGMENTATION + "test_it_is_scikit_learn_s_confusion_matrix"),
+    "segmentation_report": ({}, covered, SEGMENTATION + "test_it_is_scikit_learn_s_confusion_matrix"),
+    "coco_ap": ({}, boxed, DETECTION + "test_the_numbers_are_pycocotools"),
+    "coco_ap_report": ({}, boxed, DETECTION + "test_the_numbers_of_classes_are_pycocotools"),
     "perplexity": ({}, spoken, {"perplexity": _perplexity()}),
     "length_ratio": ({}, spoken, TEXTS + "test_the_length_ratio_counts_words"),
     "bleu": ({}, spoken, TEXTS + "test_bleu_and_chrf_are_sacrebleus"),
@@ -177,6 +247,7 @@ METRICS = {
 }
 # Those that draw, and compute no number: what they draw is tested where it says.
 DRAWING = {
+    "horizon_errors": FORECASTS + "test_the_error_at_each_step_and_the_residuals_are_drawn",
     "confusion_matrix": "tests/metrics/test_against_scikit_learn.py::test_every_metric_keeps_the_contract",
     "mistakes": "tests/metrics/classification/test_mistakes.py::test_the_surest_mistakes_are_kept_for_any_batch_size",
 }

@@ -23,6 +23,17 @@ IMAGES = {
         *("resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
     )
 }
+SEGMENTATION_ZOO = torchvision.models.list_models(module=torchvision.models.segmentation)
+PIXELS = {
+    "segmentation_unet": ({"width": 8}, IMAGE, (3, 32, 32)),
+    "segmentation_resnet": ({"widths": [8, 16, 24], "decoder": 16, "auxiliary": True}, IMAGE, (3, 32, 32)),
+}
+DETECTORS = {"center_detector": ({"widths": [8, 16, 24], "pyramid": 16}, IMAGE, (84, 3))}
+DETECTION_ZOO = [
+    *("ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2"),
+    *("fcos_resnet50_fpn", "fasterrcnn_resnet50_fpn", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_fpn"),
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+]
 TEXT = {"vocab_size": 11, "num_classes": 3, "input_shape": [9]}
 TEXTS = {"text_cnn": ({}, TEXT, (3,)), "text_rnn": ({"size": 8, "num_layers": 2}, TEXT, (3,))}
 PAIRS = {"vocab_size": 11, "target_vocab_size": 11, "shared_vocabulary": True, "input_shape": [9], "max_target_length": 9}
@@ -37,6 +48,12 @@ CONTINUERS = {
     "transformer_decoder": ({"size": 8, "heads": 2, "feedforward": 16, "num_layers": 2}, TEXT_ONLY, (9, 11)),
     "recurrent_decoder": ({"size": 8}, TEXT_ONLY, (9, 11)),
 }
+SERIES = {"look_back": 24, "horizon": 5, "num_series": 3, "num_targets": 3, "num_known": 2}
+FORECASTERS = {
+    **{name: ({}, SERIES, (5, 3)) for name in ("linear", "nlinear", "dlinear", "tcn", "patchtst", "itransformer")},
+    "series_rnn": ({"size": 8, "num_layers": 2}, {**SERIES, "num_targets": 1}, (5, 1)),
+    "nbeats": ({"stacks": ["trend", "seasonality", "generic"], "size": 16, "outputs_per_value": 2}, SERIES, (5, 3, 2)),
+}
 GENERATORS = {
     "gan": (
         {
@@ -49,19 +66,32 @@ GENERATORS = {
 }
 OBSERVED = {"input_shape": [4], "num_actions": 3, "discount": 0.99}
 MOVED = {"input_shape": [4], "action_size": 2, "discount": 0.99}
-PIXELS = {"input_shape": [4, 12, 12], "num_actions": 3, "discount": 0.99}
+SCREEN = {"input_shape": [4, 12, 12], "num_actions": 3, "discount": 0.99}
 SEEING = [{"conv2d": {"filters": 4, "kernel_size": 3}}, "relu", "flatten"]
 # Models that act: name, choices, facts, numbers of the first output of a sample.
 ACTING = [
     ("actor_critic", {}, OBSERVED, (3,)),
     ("actor_critic", {"shared": True, "actor": [{"dense": 8}], "normalize": True}, MOVED, (4,)),
-    ("actor_critic", {"shared": True, "body": SEEING}, PIXELS, (3,)),
+    ("actor_critic", {"shared": True, "body": SEEING}, SCREEN, (3,)),
     ("q_network", {"normalize": True}, OBSERVED, (3,)),
-    ("q_network", {"body": SEEING, "duelling": True, "stream": [{"dense": 8}, "relu"], "orthogonal": True}, PIXELS, (3,)),
+    ("q_network", {"body": SEEING, "duelling": True, "stream": [{"dense": 8}, "relu"], "orthogonal": True}, SCREEN, (3,)),
     ("actor_and_twin_critics", {}, MOVED, (4,)),
     ("actor_and_twin_critics", {"body": SEEING, "stochastic": False}, {**MOVED, "input_shape": [4, 12, 12]}, (2,)),
 ]
-CLASSIFIERS = {**TABLES, **IMAGES, **TEXTS, **WRITERS, **CONTINUERS, **{name: ({}, LARGE, (3,)) for name in ZOO}}
+CLASSIFIERS = {
+    **TABLES,
+    **IMAGES,
+    **TEXTS,
+    **WRITERS,
+    **FORECASTERS,
+    **CONTINUERS,
+    **PIXELS,
+    **DETECTORS,
+    **{name: ({}, LARGE, (3,)) for name in ZOO},
+}
+CLASSIFIERS |= {name: ({}, LARGE, (3, 224, 224)) for name in SEGMENTATION_ZOO}
+CLASSIFIERS |= {name: ({}, LARGE, None) for name in DETECTION_ZOO}
+ON_META = {*ZOO, *SEGMENTATION_ZOO, *DETECTION_ZOO}
 
 
 def text_batch():
@@ -75,4 +105,9 @@ def table_batch(facts, size=3):
         return text_batch() | {"previous": torch.randint(4, 11, (3, 5), generator=torch.Generator().manual_seed(1))}
     if "vocab_size" in facts:
         return text_batch()
-    return {"input": torch.randn(size, *facts["input_shape"], generator=torch.Generator().manual_seed(0))}
+    draw = torch.Generator().manual_seed(0)
+    if "look_back" in facts:
+        steps = facts["look_back"] + facts["horizon"]
+        known = torch.randn(size, steps, facts["num_known"], generator=draw)
+        return {"input": torch.randn(size, facts["look_back"], facts["num_series"], generator=draw), "known": known}
+    return {"input": torch.randn(size, *facts["input_shape"], generator=draw)}

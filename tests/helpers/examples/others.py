@@ -1,5 +1,6 @@
 """Tasks, processors, augmentations, optimizers, schedules and loggers."""
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -137,6 +138,65 @@ CONTROL = {
     ),
     "behaviour_cloning": ({}, DISCRETE, lambda: Named(3), lambda: played(DISCRETE)),
 }
+
+
+class Pixels(nn.Module):
+    """A model that gives every pixel scores, and an auxiliary head's."""
+
+    def __init__(self, auxiliary=True):
+        super().__init__()
+        self.body, self.head, self.other = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 3, 1), nn.Conv2d(4, 3, 1)
+        self.auxiliary = auxiliary
+
+    def forward(self, input):
+        maps = self.body(input).tanh()
+        return {"out": self.head(maps), "aux": self.other(maps)} if self.auxiliary else self.head(maps)
+
+
+def masked():
+    draw = torch.Generator().manual_seed(2)
+    words = {"input": torch.randn(12, 1, 8, 8, generator=draw), "index": torch.arange(12)}
+    return words | {"target": torch.randint(-1, 3, (12, 8, 8), generator=draw)}
+
+
+def finder(**choices):
+    small = {"widths": [4, 8], "stride": 2, "levels": 2, "pyramid": 8}
+    from dlx.testing.common import build
+
+    torch.manual_seed(0)
+    return build(registry.models, "center_detector", small | choices, IMAGE)
+
+
+def with_boxes():
+    draw = torch.Generator().manual_seed(2)
+    corner, side = (torch.rand(12, 3, 2, generator=draw) * 4 for _ in range(2))
+    there = torch.arange(3) < torch.arange(12)[:, None] % 4
+    words = {"input": torch.randn(12, 1, 8, 8, generator=draw), "index": torch.arange(12)}
+    label = torch.randint(0, 3, (12, 3), generator=draw)
+    return words | {
+        "box": torch.cat((corner, corner + side + 0.1), 2).where(there[:, :, None], -1.0), "box_label": label.where(there, -1),
+    }  # fmt: skip
+
+
+SERIES = {
+    "look_back": 6, "horizon": 3, "num_series": 2, "num_targets": 2, "target_names": ["a", "b"], "target_mean": [10.0, -5.0],
+    "target_std": [2.0, 4.0], "season": 4, "seed": 0,
+}  # fmt: skip
+
+
+def continuing():
+    from dlx.testing.common import build
+
+    torch.manual_seed(0)
+    return build(registry.models, "dlinear", {"kernel": 3, "outputs_per_value": 3}, SERIES)
+
+
+def continued():
+    draw = torch.Generator().manual_seed(1)
+    words = {"input": torch.randn(12, 6, 2, generator=draw), "target": torch.randn(12, 3, 2, generator=draw)}
+    return words | {"index": torch.arange(12)}
+
+
 TASKS = {
     **CONTROL,
     "language_modeling": (
@@ -145,6 +205,9 @@ TASKS = {
         lambda: writing("transformer_decoder", num_layers=1),
         lines,
     ),
+    "detection": ({}, IMAGE, finder, with_boxes),
+    "semantic_segmentation": ({"dice": 0.5, "lovasz": 0.5}, IMAGE, Pixels, masked),
+    "forecasting": ({"loss": "student_t", "levels": [0.1, 0.5, 0.9]}, SERIES, continuing, continued),
     **{
         name: ({"max_output_length": 7}, {**TEXT, "processor": answers_in_words()}, writing, written)
         for name in ("translation", "summarization")
@@ -208,6 +271,23 @@ def text_pairs(folder):
     return answers_in_words(), examples, {"output": torch.tensor([[5, 6, 3, -1], [7, 3, -1, -1]])}
 
 
+def series(folder):
+    """Fit the processor of a small file of series, and cut the ends of two."""
+    from dlx.processors.series.processor import Scales, SeriesProcessor
+    from dlx.processors.series.reading import Columns, Reading
+    from dlx.processors.series.steps import Step
+    from dlx.processors.series.times import DAY, TimeFormat
+
+    lines = [f"2024-03-{day:02},{name},{day * 3 % 7},{day % 2}" for name in "ab" for day in range(1, 9)]
+    ahead = [f"2024-03-{day:02},{name},,1" for name in "ab" for day in (9, 10)]
+    (folder / "s.csv").write_text("\n".join(["day,shop,sold,offer", *lines, *ahead]))
+    reading = Reading(Columns("day", "shop", ["sold"], (), ["offer"]), ",", [""], None, Step("day", DAY), "error")
+    scales = Scales(np.array([3.0]), np.array([2.0]), np.array([0.5, 0.0, 0.0]), np.ones(3))
+    processor = SeriesProcessor(reading, TimeFormat(unit="D"), scales, 5, 2, ["weekday"])
+    examples = list(processor.read([str(folder / "s.csv")]))
+    return processor, examples, {"value": torch.tensor([[[1.0], [2.0]], [[3.0], [4.0]]])}
+
+
 def beginnings(folder):
     """Make the processor of beginnings of texts."""
     from dlx.processors.text.continued_text import ContinuedTextProcessor
@@ -219,15 +299,42 @@ def beginnings(folder):
     return processor, examples, {"continued": torch.tensor([[2, 5, 6, 3, -1], [2, 7, 3, -1, -1]])}
 
 
+def boxed_pictures(folder):
+    """Make a processor of images with boxes, and an answer of one box, none and two."""
+    from dlx.processors.image.boxes import BoxProcessor
+
+    made, examples, _ = pictures(folder)
+    processor = BoxProcessor.from_state(made.state_dict())
+    boxes = torch.tensor([[[0.0, 1, 2, 3], [-1] * 4], [[-1] * 4] * 2, [[1, 1, 3, 4], [0, 0, 4, 4]]])
+    labels, score = torch.tensor([[1, -1], [-1, -1], [0, 1]]), torch.tensor([[0.5, -1], [-1, -1], [0.25, 0.75]])
+    return processor, examples, {"box": boxes, "box_label": labels, "box_score": score}
+
+
+def masked_pictures(folder):
+    """Make a processor of images with masks, and an answer."""
+    from dlx.processors.image.masks import MaskProcessor
+
+    made, examples, _ = pictures(folder)
+    return MaskProcessor.from_state(made.state_dict()), examples, {"label": torch.arange(48).view(3, 4, 4) % 2}
+
+
 PROCESSORS = {
-    "table": table, "image": pictures, "text": texts, "text_to_text": text_pairs, "continued_text": beginnings
-}  # fmt: skip
+    "series": series,
+    "image_boxes": boxed_pictures,
+    "image_masks": masked_pictures,
+    "continued_text": beginnings,
+    "table": table,
+    "image": pictures,
+    "text": texts,
+    "text_to_text": text_pairs,
+}
 AUGMENTATIONS = [
     "random_crop", {"random_crop": {"mode": "zeros"}}, "random_resized_crop", "horizontal_flip", "vertical_flip",
     {"rotate": 30}, "color_jitter", "grayscale", "gaussian_blur", "random_erasing", {"random_erasing": {"fill": "noise"}},
-    {"cutout": 8}, "rand_augment", "trivial_augment", "mixup", "cutmix",
+    {"cutout": 8}, "rand_augment", "trivial_augment", "mixup", "cutmix", "mosaic",
 ]  # fmt: skip
 MIXING = {"mixup", "cutmix"}  # of equal images they make the same one
+JOINING = {"mosaic"}  # made for boxes and masks alone
 OPTIMIZERS = {name: {} for name in ("adadelta", "adagrad", "adam", "adamax", "adamw", "nadam", "radam", "rmsprop")}
 OPTIMIZERS |= {"sgd": {"lr": 0.01}}
 SCHEDULES = {name: {} for name in ("constant", "cosine", "inverse_square_root", "linear", "one_cycle", "plateau")}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torchvision
 from PIL import Image
-from tests.helpers import image_files
+from tests.helpers import annotated_files, image_files
 
 
 def idx(array):
@@ -183,9 +183,45 @@ def replay(folder, patch):
     return {**given, "priority_exponent": 0.6, "episodes": 5}
 
 
+def digit_scenes(folder, patch):
+    counts = {"train": 20, "val": 6, "test": 5, "batch_size": 6}
+    return {**counts, "image_size": 48, "augment": ["horizontal_flip", {"random_crop": {"mode": "zeros"}}, "mosaic"]}
+
+
+def annotated(make, **more):
+    def example(folder, patch):
+        given = {"path": str(make(folder / "data")), "image_size": [18, 24], "cache": str(folder / "cache"), "batch_size": 4}
+        return given | {"augment": ["horizontal_flip", "mosaic"]} | more
+
+    return example
+
+
+def coco_boxes(folder, patch):
+    (folder / "data").mkdir()
+    file = str(annotated_files.coco(folder / "data"))
+    return {"train": file, "image_size": [9, 12], "cache": str(folder / "cache"), "batch_size": 4, "augment": ["vertical_flip"]}
+
+
+def series_csv(folder, patch):
+    """Write a wide file with a column of each use."""
+    days = np.datetime64("2024-01-01") + np.arange(60)
+    lines = ["day,sold,price,offer"]
+    lines += [f"{day},{(n * 37) % 11 + n / 10},{(n * 5) % 7},{int(n % 9 == 0)}" for n, day in enumerate(days)]
+    (folder / "shop.csv").write_text("\n".join(lines))
+    columns = {"targets": ["sold"], "inputs": ["price"], "known": ["offer"], "calendar": ["weekday"]}
+    return {"path": str(folder / "shop.csv"), "look_back": 14, "horizon": 3, "batch_size": 7, **columns}
+
+
 SOURCES = {
     "replay": replay,
     "rollouts": rollouts,
+    "voc_boxes": annotated(annotated_files.voc),
+    "yolo_boxes": annotated(annotated_files.yolo),
+    "coco_boxes": coco_boxes,
+    "image_masks": annotated(annotated_files.masks, class_names=["none", "cat", "dog"]),
+    "digit_scenes": digit_scenes,
+    "series_csv": series_csv,
+    "synthetic_demand": lambda folder, patch: {"look_back": 24, "horizon": 3, "rows": 300, "batch_size": 32},
     "text_jsonl": text_jsonl,
     "text_folder": text_folder,
     "pairs_csv": pairs_csv,

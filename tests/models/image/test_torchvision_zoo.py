@@ -10,8 +10,8 @@ import torchvision
 from torchvision.models import _api
 
 from dlx.errors import ComponentError
-from dlx.models.image.torchvision_parts import blocks
-from dlx.models.image.transfer import Normalization
+from dlx.models.pixel_statistics import Normalization
+from dlx.models.torchvision_parts import blocks
 from dlx.registry import models
 from dlx.registry.signatures import check
 from dlx.storage import weights
@@ -297,7 +297,7 @@ def test_an_order_wins_over_names_that_mean_something_else(tmp_path):
 
 
 def test_old_names_of_dense_layers_and_transformers(tmp_path, on_meta):
-    from dlx.models.image.torchvision_weights import restore_names
+    from dlx.models.torchvision_weights import restore_names
 
     for name, old in [
         ("densenet121", lambda n: re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", n)),

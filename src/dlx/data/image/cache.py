@@ -14,7 +14,8 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,7 +56,10 @@ def _sync(place: str) -> None:
 
 
 class Decoded:
-    """The decoded images of some files: `file` of uint8 `(N, C, H, W)`, `faults` by row, `digests` uint64 `(N,)`."""
+    """The decoded images of some files: `file` of uint8 `(N, C, H, W)`, `faults` by row, `digests` uint64 `(N,)`.
+
+    `sizes` int32 `(N, 2)` has the width and height of each file's upright image, 0 where it cannot be used.
+    """
 
     def __init__(self, place: str, count: int, decoding: Decoding) -> None:
         self.file, self.shape = os.path.join(place, "pixels"), (count, *decoding.shape)
@@ -64,13 +68,15 @@ class Decoded:
         self.synced = os.path.exists(os.path.join(place, SYNCED))
         self.trusted = self.synced or index["boot"] == _boot() != ""
         self.digests = np.fromfile(os.path.join(place, "digests"), np.uint64)
+        self.sizes = np.fromfile(os.path.join(place, "sizes"), np.int32).reshape(-1, 2)
 
     @classmethod
     def find(cls, place: str, count: int, decoding: Decoding) -> Decoded | None:
         """Open a cache that is whole."""
         try:
             found = cls(place, count, decoding)
-            whole = os.path.getsize(found.file) == np.prod(found.shape, dtype=np.int64) and len(found.digests) == count
+            whole = os.path.getsize(found.file) == np.prod(found.shape, dtype=np.int64)
+            whole = whole and len(found.digests) == len(found.sizes) == count
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         if not whole or not found.trusted:
@@ -134,22 +140,30 @@ def _build(names: Names, decoding: Decoding, place: str, num_workers: int, plain
     try:
         os.truncate(target, count * int(np.prod(decoding.shape)))
         inherited = plain.prepare(names.used())
-        faults, digests = decode_to(target, names, decoding, plain, num_workers, inherited)
+        looked = decode_to(target, names, decoding, plain, num_workers, inherited)
     finally:
         os.close(target)
-    index = {"shape": [count, *decoding.shape], "decoding": decoding.state_dict(), "faults": faults, "boot": _boot()}
-    files.create(os.path.join(place, "digests"), digests.tobytes(), mode=0o600)
+    index = {"shape": [count, *decoding.shape], "decoding": decoding.state_dict(), "faults": looked.faults, "boot": _boot()}
+    files.create(os.path.join(place, "digests"), looked.digests.tobytes(), mode=0o600)
+    files.create(os.path.join(place, "sizes"), looked.sizes.tobytes(), mode=0o600)
     files.create(os.path.join(place, "index.json"), json.dumps(index).encode(), mode=0o600)
 
 
-def looked_at(names: Names, decoding: Decoding, plain: PlainArchives, num_workers: int) -> tuple[dict[int, str], np.ndarray]:
-    """Decode all images once without keeping them; gives the faults by row, and a digest of every file `(N,)`."""
+class Looked(NamedTuple):
+    """What decoding all files once has told: faults by row, digests uint64 `(N,)`, widths and heights int32 `(N, 2)`."""
+
+    faults: Mapping[int, str]
+    digests: np.ndarray
+    sizes: np.ndarray
+
+
+def looked_at(names: Names, decoding: Decoding, plain: PlainArchives, num_workers: int) -> Looked:
+    """Decode all images once without keeping them."""
     target = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        faults, digests = decode_to(target, names, decoding, plain, num_workers)
+        return decode_to(target, names, decoding, plain, num_workers)
     finally:
         os.close(target)
-    return {int(row): why for row, why in faults.items()}, digests
 
 
 def decode_to(
@@ -159,17 +173,18 @@ def decode_to(
     plain: PlainArchives,
     num_workers: int,
     inherited: Sequence[int] = (),
-) -> tuple[dict[str, str], np.ndarray]:
-    """Decode all images to an open file of pixels; gives the faults by row, and a digest of every file `(N,)`."""
-    count, faults, done = len(names.names), dict[str, str](), 0
-    digests, told = np.zeros(count, np.uint64), time.monotonic()
+) -> Looked:
+    """Decode all images to an open file of pixels."""
+    count, faults, done = len(names.names), dict[int, str](), 0
+    digests, sizes, told = np.zeros(count, np.uint64), np.zeros((count, 2), np.int32), time.monotonic()
     orders = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     for answer in decode_all(decoding, target, orders, lambda rows: names.listed(rows, plain), num_workers, inherited):
         first, found = answer["first"], answer["digests"]
         digests[first : first + len(found)] = np.array(found, np.uint64)
-        faults |= answer["faults"]
+        sizes[first : first + len(found)] = np.array(answer["sizes"], np.int32)
+        faults |= {int(row): why for row, why in answer["faults"].items()}
         done += len(found)
         if time.monotonic() - told > PULSE:
             told = time.monotonic()
             log.info("decoded %s of %s images", f"{done:,}", f"{count:,}")
-    return faults, digests
+    return Looked(faults, digests, sizes)

@@ -24,12 +24,16 @@ class Known:
 
 @dataclass
 class Listing:
-    """Images with their classes: `labels` int64 `(N,)`, and `splits` by name, each the ascending numbers of its images."""
+    """Images with their classes: `labels` int64 `(N,)`, and `splits` by name, each the ascending numbers of its images.
+
+    Where classes lie within images, `labelled` is false, and all labels are 0.
+    """
 
     files: Names
     class_names: list[str]
     labels: np.ndarray
     splits: dict[str, np.ndarray]
+    labelled: bool = True
 
     @property
     def pool(self) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,31 +13,26 @@ from pydantic import Field, PositiveInt
 
 from dlx.augmentation.pipeline import AugmentationList
 from dlx.core import Processor
-from dlx.data.image import cache as image_cache
+from dlx.data.image.decoded import OnBad, decode, sift
 from dlx.data.image.listing import Known, Listing, needed
-from dlx.data.image.names import Names
-from dlx.data.image.on_demand import OnDemand
-from dlx.data.image.pixels import DecodedImages, Images, StoredImages, held
+from dlx.data.image.pixels import Images
 from dlx.data.image.source import ImageSource
 from dlx.data.image.splits import digest, divide, refuse_untrained, tell_duplicates
 from dlx.data.image.store import Cache, Store, folder
-from dlx.data.image.unpacking import Plain, is_packed, unpacked
 from dlx.data.options import Batching, Checkpoint
 from dlx.data.splits import Fraction
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.image.decoding import MAX_PIXELS, Decoding, Resize
 from dlx.processors.image.processor import ImageProcessor
+from dlx.processors.image.reader import ImageReader
 from dlx.registry.types import OptionGroup
 
-BAD_FILES_TOLD = 10  # bad files that the report names
 MOST_WORKERS = 256
 Size = PositiveInt | Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
 MaxPixels = Annotated[int, Field(gt=0, le=MAX_PIXELS)]
 NumWorkers = Annotated[int, Field(ge=0, le=MOST_WORKERS)]
-OnBad = Literal["error", "skip"]
 Channels = Literal[1, 3]
 Wanted = frozenset[str] | None  # the only splits that are needed
-log = logging.getLogger("dlx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,17 +72,17 @@ class Preparation:
     on_bad: OnBad
     store: Store | None
     num_workers: int
-    processor: ImageProcessor | None
+    processor: ImageReader | None
     wanted: Wanted
     augment: Sequence[Any] | None = None
 
     @property
     def known(self) -> Known | None:
         """Tell what a model was trained on before, and which splits are needed now."""
-        return Known(self.processor.target.names, self.wanted) if self.processor else None
+        return Known(self.processor.class_names, self.wanted) if self.processor else None
 
 
-def preparation(kept: Checkpoint, options: ImageOptions) -> Preparation:
+def preparation(kept: Checkpoint, options: ImageOptions, kind: type[ImageReader] = ImageProcessor) -> Preparation:
     """Put the choices together; raises ComponentError where the stored images are smaller than what is read."""
     size = pair(options.image_size)
     stored = size if options.cache_size is None else pair(options.cache_size)
@@ -103,7 +95,7 @@ def preparation(kept: Checkpoint, options: ImageOptions) -> Preparation:
         max_pixels=options.max_pixels,
         check_endings=options.check_endings,
     )
-    processor, place = fitted(kept.processor, decoding, size), folder(options.cache)
+    processor, place = fitted(kept.processor, decoding, size, kind), folder(options.cache)
     count = min(os.cpu_count() or 1, MOST_WORKERS) if options.num_workers is None else options.num_workers
     wanted = kept.wanted_splits if processor else None
     store = Store(place) if place else None
@@ -115,12 +107,16 @@ def pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-def fitted(processor: Processor | None, decoding: Decoding, size: Sequence[int]) -> ImageProcessor | None:
+def fitted(
+    processor: Processor | None, decoding: Decoding, size: Sequence[int], kind: type[ImageReader] = ImageProcessor
+) -> ImageReader | None:
     """Return a checkpoint's processor where it is one of images that become what the config says; else raise UsageError."""
     if processor is None:
         return None
-    if not isinstance(processor, ImageProcessor):
+    if not isinstance(processor, ImageReader):
         raise UsageError(f"the checkpoint's processor, '{processor.name}', reads no images")
+    if not isinstance(processor, kind):
+        raise UsageError(f"the checkpoint's processor is '{processor.name}', but the data wants '{kind.name}'")
     if tuple(processor.size) != tuple(size):
         raise ComponentError(f"was {_size(processor.size)} in training, and is {_size(size)} now", ("image_size",))
     then, now = processor.decoding, decoding
@@ -142,8 +138,8 @@ def assemble(seed: int, listing: Listing, wanted: Preparation, drawn: DrawnSplit
     """Make the data set of a listing; raises ComponentError, with all bad files in one report."""
     listing.files.report()
     parts = needed(listing.splits, listing.pool, wanted.wanted)
-    found = _decode(listing, sorted(parts), wanted)
-    good = _sift(listing, found.faults, wanted.on_bad)
+    found = decode(listing.files, listing.splits, sorted(parts), wanted.decoding, wanted.store, wanted.num_workers)
+    good = sift(listing.files.names, found.faults, wanted.on_bad)
     splits = divide(listing, good, drawn.val, drawn.test, drawn.split_seed, parts)
     chosen = choose(splits, wanted.wanted)
     if "train" in chosen and wanted.processor is None:
@@ -156,11 +152,16 @@ def assemble(seed: int, listing: Listing, wanted: Preparation, drawn: DrawnSplit
         augment=wanted.augment, batching=batching,
     )  # fmt: skip
     source.facts = {**source.facts, "skipped_count": len(found.faults)}  # kept in the run with the other facts
-    source.drawn = frozenset(split for split in chosen if split not in listing.splits and split != "train")
+    source.drawn = drawn_splits(chosen, listing)
     source.digests = {
         split: digest(listing.class_names, listing.labels[rows], found.digests[rows]) for split, rows in chosen.items()
     }
     return source
+
+
+def drawn_splits(chosen: Mapping[str, np.ndarray], listing: Listing) -> frozenset[str]:
+    """Tell which splits are drawn from the files of the training split."""
+    return frozenset(split for split in chosen if split not in listing.splits and split != "train")
 
 
 def choose(splits: Mapping[str, np.ndarray], wanted: Wanted) -> dict[str, np.ndarray]:
@@ -171,67 +172,3 @@ def choose(splits: Mapping[str, np.ndarray], wanted: Wanted) -> dict[str, np.nda
         there = ", ".join(split for split in ("train", "val", "test") if len(splits.get(split, ())))
         raise UsageError(f"the data has no split '{missing}'; it has {there}")
     return chosen
-
-
-@dataclass
-class _Found:
-    """What decoding every file once has told, and where pixels come from: a cache, or decoding when asked for."""
-
-    faults: Mapping[int, str]
-    digests: np.ndarray
-    images: Callable[[np.ndarray], Images]
-
-
-def _decode(listing: Listing, parts: Sequence[str], wanted: Preparation) -> _Found:
-    """Decode parts of a listing, each into a cache of its own: another training image leaves that of the test images valid."""
-    names, faults, digests = listing.files, dict[int, str](), np.zeros(len(listing.labels), np.uint64)
-    stored: dict[str, image_cache.Decoded] = {}
-    if wanted.store is None:
-        _refuse_packed(names, [listing.splits[part] for part in parts])
-    else:
-        wanted.store.open()
-    with unpacked(names.archives, wanted.store.place) if wanted.store else nullcontext(Plain(names.archives, "")) as plain:
-        for part in parts:
-            rows = listing.splits[part]
-            some = names.part(rows)
-            if wanted.store:
-                found = stored[part] = image_cache.decoded(some, wanted.decoding, wanted.store, wanted.num_workers, plain)
-                wrong, digests[rows] = found.faults, found.digests
-            else:
-                wrong, digests[rows] = image_cache.looked_at(some, wanted.decoding, plain, wanted.num_workers)
-            faults |= {int(rows[row]): why for row, why in wrong.items()}
-    if wanted.store is None:
-        decode = OnDemand(wanted.decoding, lambda rows: names.listed(rows, names.archives), wanted.num_workers)
-        return _Found(faults, digests, lambda rows: DecodedImages(decode, wanted.decoding.shape, rows))
-    return _Found(faults, digests, lambda rows: _stored(listing, stored, rows))
-
-
-def _refuse_packed(names: Names, rows: Sequence[np.ndarray]) -> None:
-    used = {number for part in rows for number in names.part(part).used()}
-    if packed := [names.archives[number] for number in sorted(used) if is_packed(names.archives[number])]:
-        raise ComponentError(f"{packed[0]} is compressed, so that its images can be read only by way of a cache", ("cache",))
-
-
-def _stored(listing: Listing, stored: Mapping[str, image_cache.Decoded], rows: np.ndarray) -> Images:
-    """Find where the images of a split lie: all of them in the cache of one part."""
-    part = next(part for part in stored if np.isin(rows, listing.splits[part]).all())
-    kept = stored[part]
-    return held(StoredImages(kept.file, kept.shape, np.searchsorted(listing.splits[part], rows)))
-
-
-def _sift(listing: Listing, faults: Mapping[int, str], on_bad: OnBad) -> np.ndarray:
-    good = np.ones(len(listing.labels), bool)
-    if not faults:
-        return good
-    names, kinds = listing.files.names, Counter(why.partition(":")[0] for why in faults.values())
-    summary = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-    told = [f"  {names[row]}: {faults[row]}" for row in sorted(faults)[:BAD_FILES_TOLD]]
-    told += [f"  and {len(faults) - BAD_FILES_TOLD:,} more"] if len(faults) > BAD_FILES_TOLD else []
-    whole = f"{len(faults):,} of {len(names):,} images cannot be used ({summary})"
-    if on_bad == "error":
-        raise ComponentError(
-            "\n".join([f"{whole}; repair or remove them, or leave them out by on_bad: skip", *told]), ("path",)
-        )
-    log.warning("%s", "\n".join([f"skipped: {whole}", *told]))
-    good[list(faults)] = False
-    return good

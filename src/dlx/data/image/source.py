@@ -1,38 +1,28 @@
-"""A data set of images: uint8 at rest, augmented as whole batches, standardised as the model reads them."""
+"""A data set of images, each of a class: augmented as whole batches, standardised as the model reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from dlx.augmentation.pipeline import Pipeline
 from dlx.core import Batch
-from dlx.data.image.ahead import Ahead
-from dlx.data.image.pixels import DecodedImages, Images, pieces
-from dlx.data.in_memory import InMemorySource
+from dlx.data.image.pixel_source import PixelSource, statistics
+from dlx.data.image.pixels import Images
 from dlx.data.options import Batching
-from dlx.data.order import generator, permutation
 from dlx.processors.image.decoding import Decoding
 from dlx.processors.image.processor import ImageProcessor
-
-SAMPLED = 10_000  # training images that mean and deviation are taken from, drawn once and for all
-SAMPLED_BYTES = 100_000_000  # and no more than these: 664 images of 224x224
-EVALUATION_BYTES = 32 * 2**20  # of float32 input to an evaluation batch
-ACCELERATORS = ("cuda",)  # whose kernels cover all that augmentations do; for others the processor does it
+from dlx.processors.image.reader import ImageReader
 
 
-class ImageSource(InMemorySource):
-    """Splits of uint8 images `(N, C, h, w)`, in memory or not, with targets `(N,)`.
+class ImageSource(PixelSource):
+    """Splits of images with targets `(N,)`.
 
     A batch has `input` float32 `(B, C, H, W)`, standardised; `target` int64 `(B,)`, or float32 `(B, num_classes)` under
-    mixup and cutmix; `index`. A training batch's randomness follows from seed, epoch and its first sample's place in the
-    epoch alone. The next batch is prepared by a thread while one is used; the position counts those yielded.
+    mixup and cutmix; `index`.
     """
 
     def __init__(
@@ -44,103 +34,35 @@ class ImageSource(InMemorySource):
         decoding: Decoding,
         size: Sequence[int],
         *,
-        processor: ImageProcessor | None = None,
+        processor: ImageReader | None = None,
         augment: Sequence[Any] | None = None,
         batching: Batching,
     ) -> None:
-        data: dict[str, dict[str, Any]] = {split: {"input": images[split], "target": targets[split]} for split in images}
+        data = {split: {"input": images[split], "target": targets[split]} for split in images}
         if processor is None:
             processor = ImageProcessor(decoding, size, *statistics(images["train"]), class_names)
-        facts = {
-            "input_shape": [decoding.channels, *size], "in_channels": decoding.channels, "num_classes": len(class_names),
-            "class_names": list(class_names), "channel_mean": processor.mean, "channel_std": processor.std,
-        }  # fmt: skip
+        facts = image_facts(decoding, size, processor.mean, processor.std, class_names)
         if "train" in targets:
             facts["class_counts"] = torch.bincount(targets["train"], minlength=len(class_names)).tolist()
-        fitting = EVALUATION_BYTES // (4 * decoding.channels * size[0] * size[1])
-        evaluation = max(batching.batch_size, min(256, fitting))
-        super().__init__(
-            seed, data, facts, processor, batch_size=batching.batch_size, drop_last=batching.drop_last,
-            evaluation_batch_size=evaluation,
-        )  # fmt: skip
+        super().__init__(seed, data, facts, processor, Pipeline(augment or [], facts), batching=batching)
         self.standardize = processor.standardize
-        self.augment = Pipeline(augment or [], facts)
-        self.interrupt: Callable[[], None] = lambda: None
-        self.random_inputs = bool(augment)  # whether a training image differs from one epoch to the next
-        # What is decoded anew must not hold up the end of the process; it ends with its workers.
-        self.ahead = Ahead(partial(_close, [split for split in images.values() if isinstance(split, DecodedImages)]))
-        self.device = torch.device("cpu")
 
-    def to(self, device: torch.device) -> None:
-        """Augment and standardise batches where the model is: the bytes of images go there, a quarter of their `input`.
+    def changed(self, stored: Batch, draw: Generator) -> Batch:
+        """Augment images, and mix them with their classes."""
+        images = self.standardize(self.augment.change(stored["input"].to(self.device), draw))
+        images, target = self.augment.mix(images, stored["target"], draw)
+        return {**stored, "input": images, "target": target}
 
-        Only `input` comes from there; the numbers drawn are the same on every device. Copies and kernels of the thread are
-        queued on the device's default stream, in one order with those of training.
-        """
-        if device.type in ACCELERATORS:
-            self.device = device
-
-    def _shuffled(self, order: Tensor) -> Callable[[int, int], Batch]:
-        epoch, fetch = self.epoch, super()._shuffled(order)  # the epoch now: it moves on before its last batch is fetched
-        ahead: dict[int, Future[Batch]] = {}
-
-        def prepare(start: int, stop: int) -> Batch:
-            return self._finish(fetch(start, stop), epoch, start)
-
-        def prefetched(start: int, stop: int) -> Batch:
-            batch = ahead.pop(start, None)
-            following = min(stop + self.batch_size, self.size)
-            if stop + self.least <= self.size:
-                ahead[stop] = self.ahead.submit(prepare, stop, following)
-            return self.ahead.wait(batch or self.ahead.submit(prepare, start, stop), self.interrupt)
-
-        return prefetched
-
-    def _finish(self, batch: Batch, epoch: int, start: int) -> Batch:
-        draw = generator(self.seed, epoch, start)
-        images = self.standardize(self.augment.change(batch["input"].to(self.device), draw))
-        images, target = self.augment.mix(images, batch["target"], draw)
-        return {**batch, "input": images, "target": target}
-
-    def _evaluate(self, words: Mapping[str, Any]) -> Iterator[Batch]:
-        images, targets = words["input"], words["target"]
-        for start in range(0, len(targets), self.evaluation_batch_size):
-            stop = min(start + self.evaluation_batch_size, len(targets))
-            index = torch.arange(start, stop)
-            stored = self._stored(images, start, stop)
-            input = self.standardize(stored.to(self.device))
-            yield {"input": input, "target": targets[start:stop].clone(), "index": index}
-
-    def listen(self, interrupt: Callable[[], None]) -> None:
-        """Keep what to call while the thread works."""
-        self.interrupt = interrupt
-
-    def _stored(self, images: Images, start: int, stop: int) -> Tensor:
-        """Read a batch for evaluation; by the thread where it may take long, so that signals are heeded meanwhile."""
-        if not isinstance(images, DecodedImages):
-            return images[start:stop]
-        return self.ahead.wait(self.ahead.submit(images.__getitem__, slice(start, stop)), self.interrupt)
+    def whole(self, stored: Batch) -> Batch:
+        """Read the middle of images."""
+        return {"input": self.standardize(stored["input"].to(self.device)), "target": stored["target"].clone()}
 
 
-def _close(decoded: Sequence[DecodedImages]) -> None:
-    for images in decoded:
-        images.close()
-
-
-def statistics(images: Images) -> tuple[list[float], list[float]]:
-    """Compute each channel's mean and deviation over a sample of the images, in parts of the whole range 0..1.
-
-    The sample is the same for every seed; sums of whole numbers are exact, so threads do not change the result.
-    """
-    channels, height, width = images.shape[1:]
-    most = max(1, min(SAMPLED, SAMPLED_BYTES // (channels * height * width)))
-    index = permutation(0, 0, len(images))[:most].sort().values
-    total, squares = np.zeros((2, channels), np.uint64)
-    for piece in pieces(images, index):  # numpy adds bytes up ten times faster than torch does
-        pixels = piece.flatten(2).numpy()
-        total += pixels.sum(2, dtype=np.uint64).sum(0)
-        squares += np.square(pixels, dtype=np.uint16).sum(2, dtype=np.uint64).sum(0)
-    count = len(index) * height * width
-    mean = total / count
-    std = np.sqrt(np.maximum(squares / count - np.square(mean), 1.0))  # one colour everywhere: one grey level
-    return (mean / 255).tolist(), (std / 255).tolist()
+def image_facts(
+    decoding: Decoding, size: Sequence[int], mean: Sequence[float], std: Sequence[float], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Give the facts that all data sets of images have."""
+    return {
+        "input_shape": [decoding.channels, *size], "in_channels": decoding.channels, "num_classes": len(class_names),
+        "class_names": list(class_names), "channel_mean": mean, "channel_std": std,
+    }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -45,6 +45,8 @@ def divide(
 
 
 def _draw(listing: Listing, rows: np.ndarray, fractions: Mapping[str, float], split_seed: int) -> dict[str, list[int]]:
+    if not listing.labelled:
+        return draw(len(rows), fractions["val"], fractions["test"], split_seed, None, "image")
     labels = listing.labels[rows]
     try:
         return draw(len(rows), fractions["val"], fractions["test"], split_seed, labels.tolist())
@@ -100,4 +102,13 @@ def digest(class_names: Sequence[str], labels: np.ndarray, digests: np.ndarray) 
     """Hash a split: its classes, and of each image in turn the label and the digest of its bytes."""
     found = hashlib.sha256(json.dumps(list(class_names)).encode())
     found.update(np.stack([labels.astype("<u8"), digests.astype("<u8")], 1).tobytes())
+    return found.hexdigest()
+
+
+def digest_of(arrays: Iterable[Iterable[np.ndarray]]) -> str:
+    """Hash arrays, of each its type and shape too."""
+    found = hashlib.sha256()
+    for some in arrays:
+        for array in some:
+            found.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return found.hexdigest()

@@ -107,7 +107,7 @@ def _in_memory(name: str, read: Callable[..., Any], grey: bool) -> Callable[...,
         size = pair(image_size or next(iter(arrays.values()))[0].shape[1:3])
         decoding = Decoding(size[0], size[1], channels=channels)
         processor = fitted(kept.processor, decoding, size)
-        refuse_other_classes(processor.target.names if processor else None, class_names, name)
+        refuse_other_classes(processor.class_names if processor else None, class_names, name)
         parts, digests = _divided(arrays, path, class_names, val, split_seed)
         chosen = choose(parts, wanted)
         images = {part: _fitted(pixels, decoding) for part, (pixels, _) in arrays.items()}

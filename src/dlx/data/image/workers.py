@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import queue
 import signal
@@ -47,21 +48,22 @@ def content(reference: Reference) -> bytes:
 
 
 def decode_chunk(decoding: Decoding, target: int, first: int, references: Sequence[Reference], names: Sequence[str]) -> Answer:
-    """Decode images to their rows of an open file; answers the faults by row and a digest of every file's bytes."""
-    size = decoding.channels * decoding.height * decoding.width
-    faults, digests = {}, []
+    """Decode images to their rows of an open file; answers the faults by row, and of every file a digest and its size."""
+    size = math.prod(decoding.shape)
+    faults, digests, sizes = {}, [], []
     for row, (reference, name) in enumerate(zip(references, names, strict=True), first):
-        digest = 0
+        digest, measured = 0, (0, 0)
         try:
             read = content(reference)
             digest = int.from_bytes(hashlib.blake2b(read, digest_size=8).digest(), "little")
-            pixels = decoding(read, name).tobytes()
-            if os.pwrite(target, pixels, row * size) != size:
+            pixels, measured = decoding.measured(read, name)
+            if os.pwrite(target, pixels.tobytes(), row * size) != size:
                 raise OSError(errno.ENOSPC, "the disk took only a part of an image")
         except BadImageError as error:
             faults[str(row)] = str(error)
         digests.append(digest)
-    return {"first": first, "faults": faults, "digests": digests}
+        sizes.append(measured)
+    return {"first": first, "faults": faults, "digests": digests, "sizes": sizes}
 
 
 def decode_all(

@@ -6,30 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
-from dlx.core import Batch, Metric, Picture
+from dlx.core import Picture
+from dlx.metrics.counts import Counts
 from dlx.registry import metrics
 
 Average = Literal["macro", "micro", "weighted"]
-
-
-class Counts(Metric):
-    """A confusion matrix [true, predicted] of whole numbers."""
-
-    reads = frozenset({"label"})
-
-    def __init__(self, num_classes: int) -> None:
-        self.counts = np.zeros((num_classes, num_classes), dtype=np.int64)
-
-    def update(self, prediction: Batch, batch: Batch) -> None:
-        size = len(self.counts)
-        pairs = batch["target"] * size + prediction["label"]
-        self.counts += torch.bincount(pairs.flatten().cpu(), minlength=size * size).numpy().reshape(size, size)
-
-    def merge(self, other: Metric) -> None:
-        assert isinstance(other, Counts)
-        self.counts += other.counts
 
 
 @metrics("accuracy")

@@ -17,9 +17,10 @@ from torchvision.models import WeightsEnum
 from dlx.errors import ComponentError
 from dlx.layers.normalization import Rate
 from dlx.layers.pooling import GlobalAverage, GlobalMaximum
-from dlx.models.image.torchvision_parts import Parts, divide, last_layer, replace_first_convolution
-from dlx.models.image.torchvision_weights import best, by_name, download, resize_positions, restore_names
-from dlx.models.image.transfer import Freeze, ImageNetwork, Normalization
+from dlx.models.image.transfer import Freeze, ImageNetwork
+from dlx.models.pixel_statistics import Normalization, Repeat
+from dlx.models.torchvision_parts import Parts, divide, last_layer, replace_first_convolution
+from dlx.models.torchvision_weights import best, by_name, download, resize_positions, restore_names
 from dlx.registry import models
 from dlx.storage import weights as foreign
 
@@ -207,17 +208,6 @@ def _normalization(data: Data, published: WeightsEnum, use_imagenet: bool, chann
     if len(transforms.mean) != channels:
         raise ComponentError(f"ImageNet's statistics are of 3 channels, not {channels}", ("normalization",))
     return Normalization(mean, std, list(transforms.mean), list(transforms.std))
-
-
-class Repeat(nn.Module):
-    """Give every pixel's one value to all channels."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input.expand(-1, self.channels, -1, -1)
 
 
 def _times(sizes: Any) -> str:

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from dlx.errors import ComponentError
-from dlx.models.image.torchvision_parts import Parts, blocks
+from dlx.models.torchvision_parts import Parts, blocks
 
 Freeze = Literal["none", "backbone"] | PositiveInt
-
-
-class Normalization(nn.Module):
-    """Map standardised images to what the weights expect, by one multiply-add; one channel becomes as many as they want.
-
-    With x = (pixel - data_mean) / data_std, give (pixel - mean) / std, pixels in 0..1.
-    """
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, data_mean: list[float], data_std: list[float], mean: list[float], std: list[float]) -> None:
-        super().__init__()
-        own, wanted = torch.tensor([data_mean, data_std]), torch.tensor([mean, std])
-        # Not in the checkpoint: they follow from the facts, and the names stay those of the published file.
-        self.register_buffer("scale", (own[1] / wanted[1]).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("shift", ((own[0] - wanted[0]) / wanted[1]).view(1, -1, 1, 1), persistent=False)
-
-    def forward(self, input: Tensor) -> Tensor:
-        return torch.addcmul(self.shift, input, self.scale)
 
 
 class ImageNetwork(nn.Module):

@@ -7,7 +7,8 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ MAX_PIXELS = 89_478_485  # Pillow's own limit: beyond it, it warns of a decompre
 FILE_BYTES = 2**29  # of a file: as many pixels of 16 bits and 3 channels, not compressed at all, take fewer
 TILE_WIDTH, TILE_LENGTH = 0x0142, 0x0143  # the TIFF tags: a tile is unpacked whole, whatever part of it the image is
 ORIENTATION = 0x0112  # the EXIF tag
+LYING = (5, 6, 7, 8)  # its values under which width and height change places
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error, zlib.error,
           MemoryError, Image.DecompressionBombError)  # fmt: skip
 
@@ -66,20 +68,50 @@ class Decoding:
 
     def __call__(self, content: bytes, name: str) -> np.ndarray:
         """Decode a file to uint8 `(C, H, W)`; `name` tells its ending. Raises BadImageError."""
+        return self.measured(content, name)[0]
+
+    def measured(self, content: bytes, name: str) -> tuple[np.ndarray, tuple[int, int]]:
+        """Decode a file, and tell the width and the height of the upright image that it holds. Raises BadImageError."""
+        with self._opened(content, name) as image:
+            size = upright_size(image)
+            side = 2 * max(self.width, self.height)
+            image.draft(None, (side, side))  # a JPEG much larger is read at a fraction of its size
+            return self.fit(self._loaded(image)), size
+
+    def picture(self, content: bytes, name: str) -> Image.Image:
+        """Decode a file to an upright image of its own size, in colour. Raises BadImageError."""
+        with self._opened(content, name) as image:
+            return in_colors(self._loaded(image), 3)
+
+    @contextmanager
+    def _opened(self, content: bytes, name: str) -> Iterator[Image.Image]:
         try:
             with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                self._refuse(image, name)
-                side = 2 * max(self.width, self.height)
-                image.draft(None, (side, side))  # a JPEG much larger is read at a fraction of its size
-                image.load()
-                self._refuse_size(image.size)  # a frame of a GIF may be larger than the file said at first
-                return self.fit(upright(image))
+                self.refuse(image, name)
+                yield image
         except BadImageError:
             raise
         except BROKEN as error:
             raise BadImageError(_reason(error, content)) from None
 
-    def _refuse(self, image: Image.Image, name: str) -> None:
+    def _loaded(self, image: Image.Image) -> Image.Image:
+        image.load()
+        self._refuse_size(image.size)  # a frame of a GIF may be larger than the file said at first
+        return upright(image)
+
+    def place(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Tell where an upright image of a size lies among the decoded pixels: left, top, width and height."""
+        if self.resize == "crop":
+            scale = min(width / self.width, height / self.height)
+            size = width / scale, height / scale
+            return (self.width - size[0]) / 2, (self.height - size[1]) / 2, *size
+        if self.resize == "pad":
+            wide, high = padded_size(width, height, self.width, self.height)
+            return (self.width - wide) // 2, (self.height - high) // 2, wide, high
+        return 0.0, 0.0, self.width, self.height
+
+    def refuse(self, image: Image.Image, name: str) -> None:
+        """Raise BadImageError where a file's header tells that it must not be decoded."""
         self._refuse_size(image.size)
         if image.format == "TIFF":
             self._refuse_size(_tile(image), "its tiles of ")
@@ -96,7 +128,7 @@ class Decoding:
         """Bring an image of any mode and size to uint8 `(C, H, W)`. Raises BadImageError."""
         plain = in_colors(image, self.channels)
         if plain.size != (self.width, self.height):
-            plain = RESIZE[self.resize](plain, self.width, self.height)
+            plain = RESIZE[self.resize](plain, self.width, self.height, BILINEAR, 0)
         pixels = np.asarray(plain)
         planes = np.empty(self.shape, np.uint8)
         for channel in range(self.channels):  # a plane at a time takes a quarter of the time of one transposition
@@ -132,6 +164,15 @@ def upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image) if turned else image
 
 
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Tell the width and height that an image has once it is upright, by its header."""
+    try:
+        lies = image.getexif().get(ORIENTATION, 1) in LYING
+    except BROKEN:
+        lies = False
+    return (image.height, image.width) if lies else image.size
+
+
 def in_colors(image: Image.Image, channels: int) -> Image.Image:
     """Convert any mode to RGB or grey; what is transparent is laid on white. Raises BadImageError."""
     mode = "RGB" if channels == 3 else "L"
@@ -156,29 +197,39 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-# Bilinear, over all pixels that go into one, as torchvision's transforms resize Pillow images.
-def _squash(image: Image.Image, width: int, height: int) -> Image.Image:
-    return image.resize((width, height), Image.Resampling.BILINEAR)
+# Bilinear, over all pixels that go into one, as torchvision's transforms resize Pillow images; masks by the nearest pixel.
+def _squash(image: Image.Image, width: int, height: int, how: Image.Resampling, fill: int) -> Image.Image:
+    return image.resize((width, height), how)
 
 
-def _crop(image: Image.Image, width: int, height: int) -> Image.Image:
+def _crop(image: Image.Image, width: int, height: int, how: Image.Resampling, fill: int) -> Image.Image:
     scale = min(image.width / width, image.height / height)
     left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
     box = (left, top, left + scale * width, top + scale * height)
-    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    return image.resize((width, height), how, box=box)
 
 
-def _pad(image: Image.Image, width: int, height: int) -> Image.Image:
-    scale = max(image.width / width, image.height / height)
-    size = max(1, round(image.width / scale)), max(1, round(image.height / scale))
-    whole = Image.new(image.mode, (width, height))
-    whole.paste(image.resize(size, Image.Resampling.BILINEAR), ((width - size[0]) // 2, (height - size[1]) // 2))
+def _pad(image: Image.Image, width: int, height: int, how: Image.Resampling, fill: int) -> Image.Image:
+    size = padded_size(image.width, image.height, width, height)
+    whole = Image.new(image.mode, (width, height), fill)
+    whole.paste(image.resize(size, how), ((width - size[0]) // 2, (height - size[1]) // 2))
     return whole
 
 
+def padded_size(wide: int, high: int, width: int, height: int) -> tuple[int, int]:
+    """Tell the size of an image that is scaled to fit within another."""
+    scale = max(wide / width, high / height)
+    return max(1, round(wide / scale)), max(1, round(high / scale))
+
+
 RESIZE = {"squash": _squash, "crop": _crop, "pad": _pad}
+BILINEAR = Image.Resampling.BILINEAR
 
 
 def restore(state: Mapping[str, Any]) -> Decoding:
-    """Make the settings again."""
-    return Decoding(**state)
+    """Make the settings again, whatever kind of decoding they are of."""
+    if "values" not in state:
+        return Decoding(**state)
+    from dlx.processors.image.mask_decoding import MaskDecoding  # which extends this module's class
+
+    return MaskDecoding.restored(state)

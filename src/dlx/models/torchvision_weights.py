@@ -17,7 +17,7 @@ from torchvision.models import WeightsEnum
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from dlx.errors import ComponentError, unknown
-from dlx.models.image.torchvision_parts import TransformerTrunk
+from dlx.models.torchvision_parts import TransformerTrunk
 from dlx.storage.weights import Weights, from_mapping
 
 POSITIONS = "encoder.pos_embedding"

@@ -1,0 +1,1 @@
+"""Metrics of answers that say where objects are."""

@@ -1,0 +1,162 @@
+"""How far forecasts are off, beside four naive ones on the very same windows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from torch import Tensor
+
+from dlx.core import Batch, Metric
+from dlx.registry import metrics
+
+NAIVE = ("last_value", "drift", "seasonal_naive", "moving_average")  # in the order of the word `naive`
+
+
+def as_array(values: Tensor) -> np.ndarray:
+    """Return values in float64."""
+    return values.double().cpu().numpy()
+
+
+class ForecastErrors(Metric):
+    """Sums over windows of an error at each step and target, of the forecast and of the naive ones: (5, H, T), in float64.
+
+    The baseline is the best of the four on the very windows that are evaluated, chosen with hindsight for each number: the
+    hardest one to beat.
+    """
+
+    reads = frozenset({"value", "naive"})
+    higher_is_better = False
+    name = ""
+
+    def __init__(self, horizon: int, num_targets: int, target_mean: list[float], target_std: list[float]) -> None:
+        self.mean, self.std = np.array(target_mean), np.array(target_std)
+        self.sums = np.zeros((1 + len(NAIVE), horizon, num_targets))
+        self.seen = 0
+
+    def truth(self, batch: Batch) -> np.ndarray:
+        """Return what came to pass (B, H, T), in the targets' own units."""
+        return as_array(batch["target"]) * self.std + self.mean
+
+    def update(self, prediction: Batch, batch: Batch) -> None:
+        truth, naive = self.truth(batch), as_array(prediction["naive"])
+        self.sums[0] += self.error(as_array(prediction["value"]), truth).sum(0)
+        for place in range(len(NAIVE)):
+            self.sums[1 + place] += self.error(naive[:, place], truth).sum(0)
+        self.seen += len(truth)
+
+    def merge(self, other: Metric) -> None:
+        assert isinstance(other, ForecastErrors)
+        self.sums += other.sums
+        self.seen += other.seen
+
+    @abstractmethod
+    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Compute the error of every value (B, H, T)."""
+
+    def number(self, mean: np.ndarray) -> float:
+        """Turn mean errors (H, T) into one number."""
+        return float(mean.mean())
+
+    def each(self) -> list[float]:
+        """Compute the number of the forecast, then those of the naive ones."""
+        return [self.number(sums / max(self.seen, 1)) for sums in self.sums]
+
+    def compute(self) -> dict[str, float]:
+        return {self.name: self.each()[0]}
+
+    def baseline(self) -> dict[str, float]:
+        """Return the number of the best naive forecast on the same windows."""
+        return {self.name: min(self.each()[1:])} if self.seen else {}
+
+
+class Scaled(ForecastErrors):
+    """Errors in deviations of the training part, as published tables have them."""
+
+    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        return self.power_of((value - truth) / self.std)
+
+    def power_of(self, error: np.ndarray) -> np.ndarray:
+        """Turn errors into what is averaged."""
+        return error**2
+
+
+@metrics("scaled_mse")
+class ScaledSquaredError(Scaled):
+    """Mean squared error of standardised values, over all windows, steps and targets, as published tables have it."""
+
+    name = "scaled_mse"
+
+
+@metrics("scaled_mae")
+class ScaledAbsoluteError(Scaled):
+    """Mean absolute error of standardised values, over all windows, steps and targets, as published tables have it."""
+
+    name = "scaled_mae"
+
+    def power_of(self, error: np.ndarray) -> np.ndarray:
+        return np.abs(error)
+
+
+@metrics("mse_in_units")
+class SquaredErrorInUnits(ForecastErrors):
+    """Mean squared error in the targets' own units squared; the mean over targets where there are several."""
+
+    name = "mse_in_units"
+
+    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        return (value - truth) ** 2
+
+
+@metrics("rmse_in_units")
+class RootSquaredErrorInUnits(SquaredErrorInUnits):
+    """Root of the mean squared error in the targets' own units; the mean over targets where there are several."""
+
+    name = "rmse_in_units"
+
+    def number(self, mean: np.ndarray) -> float:
+        return float(np.sqrt(mean.mean(0)).mean())
+
+
+@metrics("mae_in_units")
+class AbsoluteErrorInUnits(ForecastErrors):
+    """Mean absolute error in the targets' own units; the mean over targets where there are several."""
+
+    name = "mae_in_units"
+
+    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        return np.abs(value - truth)
+
+
+@metrics("smape")
+class SymmetricPercentageError(ForecastErrors):
+    """Symmetric mean absolute percentage error, from 0 to 200: twice the error over the sum of both sizes (Makridakis 1993)."""
+
+    name = "smape"
+
+    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        size = np.abs(value) + np.abs(truth)
+        return 200 * np.abs(value - truth) / np.where(size > 0, size, 1)
+
+
+@metrics("mase")
+class ScaledBySeason(AbsoluteErrorInUnits):
+    """Mean absolute error over that of the last season repeated, one season ahead, in the training part (Hyndman & Koehler 2006).
+
+    The mean over targets where there are several; above 1 a forecast errs more than that.
+    """
+
+    name = "mase"
+
+    def __init__(
+        self, horizon: int, num_targets: int, target_mean: list[float], target_std: list[float], seasonal_error: list[float]
+    ) -> None:
+        super().__init__(horizon, num_targets, target_mean, target_std)
+        self.usual = np.array(seasonal_error)
+
+    def number(self, mean: np.ndarray) -> float:
+        usual = np.where(self.usual > 0, self.usual, np.nan)
+        return float((mean.mean(0) / usual).mean())
+
+    def undefined(self) -> str:
+        return "" if (self.usual > 0).all() else "a target repeats its last season exactly all through the training part"

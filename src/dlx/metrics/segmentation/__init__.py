@@ -1,0 +1,1 @@
+"""Metrics of answers that give every pixel a class."""

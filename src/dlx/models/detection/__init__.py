@@ -1,0 +1,1 @@
+"""Models that say where objects are."""

@@ -1,0 +1,216 @@
+"""The processor of time series: dated rows to what a model reads of the past and knows ahead, forecasts to dated answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from dlx.core import Batch, Processor
+from dlx.errors import UsageError
+from dlx.processors.series.calendar import Cycle, calendar_features, calendar_names
+from dlx.processors.series.reading import Columns, Reading, Series, open_table, read_series
+from dlx.processors.series.steps import Step, parse_step
+from dlx.processors.series.times import TimeFormat, Times
+from dlx.registry import processors
+
+
+@dataclass(frozen=True)
+class Window:
+    """The end of a series, from which a forecast goes on: values (L, V), known (L + H, K), and the H times forecast."""
+
+    name: str
+    values: np.ndarray
+    known: np.ndarray
+    ahead: list[str]
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Means and deviations, of the training part, of the past's columns (V,) and of those known ahead (K,)."""
+
+    mean: np.ndarray
+    std: np.ndarray
+    known_mean: np.ndarray
+    known_std: np.ndarray
+
+    def values(self, values: np.ndarray) -> np.ndarray:
+        """Standardise the past's columns: float32."""
+        return ((values - self.mean) / self.std).astype(np.float32)
+
+    def known(self, known: np.ndarray) -> np.ndarray:
+        """Standardise the columns known ahead: float32."""
+        return ((known - self.known_mean) / self.known_std).astype(np.float32)
+
+    def state_dict(self) -> dict[str, list[float]]:
+        """Return the numbers as JSON values."""
+        return {key: value.tolist() for key, value in vars(self).items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Scales:
+        """Make them again."""
+        return cls(**{key: np.asarray(value, np.float64) for key, value in state.items()})
+
+
+@processors("series")
+class SeriesProcessor(Processor):
+    """Series to `input` float32 (B, L, V), standardised, targets first, and `known` (B, L + H, K) where there is any.
+
+    `answers` of a forecast are as many as it has steps, each with its date. `spans` says in words which rows each split has.
+    """
+
+    name = "series"
+
+    def __init__(
+        self,
+        reading: Reading,
+        form: TimeFormat,
+        scales: Scales,
+        look_back: int,
+        horizon: int,
+        calendar: Sequence[Cycle] = (),
+        spans: Sequence[str] = (),
+    ) -> None:
+        self.reading, self.form, self.scales = reading, form, scales
+        self.look_back, self.horizon, self.answers = look_back, horizon, horizon
+        self.calendar, self.spans = list(calendar), list(spans)
+        self.encoded: list[Window] = []
+
+    @property
+    def step(self) -> Step:
+        """Return the step from row to row."""
+        assert self.reading.step is not None
+        return self.reading.step
+
+    def known(self, series: Series, times: Times) -> np.ndarray:
+        """Return all that is known ahead at some times: the series' own columns, then what the calendar tells."""
+        return np.concatenate((series.known[: len(times)], calendar_features(times.local, self.calendar)), 1)
+
+    def read(self, inputs: Iterable[str]) -> Iterator[Window]:
+        """Read CSV files with the columns of the training file; each of their series is gone on with from its end."""
+        for file in inputs:
+            if not os.path.exists(file) and file != "-":
+                raise UsageError(f"'{file}' is no file; give a CSV file that ends where the forecast is to begin")
+            yield from self.windows(file)
+
+    def windows(self, file: str) -> list[Window]:
+        """Cut the ends of the series in a file."""
+        columns = self.reading.columns
+        cells = open_table(file, self.reading.delimiter)
+        wanted = [columns.time, *([columns.series_id] if columns.series_id else []), *columns.read]
+        if lacking := [name for name in wanted if name not in cells.names]:
+            raise UsageError(f"{file}: lacks the column '{lacking[0]}'; it has {', '.join(cells.names)}")
+        found, _, _ = read_series(cells, self.reading)
+        return [self._end(series, file) for series in found]
+
+    def _end(self, series: Series, file: str) -> Window:
+        past, place = len(series.values), f"{file}: the series '{series.name}'" if series.name else file
+        if past < self.look_back:
+            raise UsageError(f"{place} has {past} rows with values, and the model looks back at {self.look_back}")
+        if self.reading.columns.known and (lacking := past + self.horizon - len(series.times)) > 0:
+            names = ", ".join(f"'{name}'" for name in self.reading.columns.known)
+            told = (
+                f"add {lacking} more row{'s' * (lacking > 1)} at the end, with dates, {names}, and nothing for what is forecast"
+            )
+            raise UsageError(f"{place}: a forecast of {self.horizon} steps wants {names} ahead; {told}")
+        begun = series.times.taken(slice(0, past))
+        times = self._joined(series.times, self.step.onwards(begun, self.horizon, self.form), past)
+        known = self.known(series, times) if self.reading.columns.known else calendar_features(times.local, self.calendar)
+        first = past - self.look_back
+        ahead = self.form.write(times.taken(slice(past, None)))
+        return Window(series.name, series.values[first:], known[first:], ahead, file)
+
+    def _joined(self, times: Times, onwards: Times, past: int) -> Times:
+        """Return the times of the past and of the horizon: those that the file has, then those that follow."""
+        given = min(len(times) - past, self.horizon)
+        one, two = times.taken(slice(0, past + given)), onwards.taken(slice(given, None))
+        return Times(np.concatenate((one.instant, two.instant)), np.concatenate((one.local, two.local)))
+
+    def encode(self, examples: list[Window]) -> Batch:
+        """Encode the ends of series."""
+        self.encoded = list(examples)
+        batch = {"input": torch.from_numpy(self.scales.values(np.stack([one.values for one in examples])))}
+        if examples[0].known.shape[1]:
+            batch["known"] = torch.from_numpy(self.scales.known(np.stack([one.known for one in examples])))
+        return batch
+
+    def decode(self, prediction: Batch) -> list[dict[str, Any]]:
+        """Answer {"series": name, time column: date, target: value, "target 0.9": quantile}, a row a step of each forecast."""
+        values = prediction["value"].double().cpu().numpy()
+        bands = prediction["quantile"].double().cpu().numpy() if "quantile" in prediction else None
+        levels = [f"{level:g}" for level in prediction["level"][0].tolist()] if bands is not None else []
+        answers = []
+        for row in range(len(values)):
+            ends = self.encoded[row] if len(self.encoded) == len(values) else None
+            for step in range(values.shape[1]):
+                answers.append(self._answer(ends, step, values[row, step], None if bands is None else bands[row, step], levels))
+        return answers
+
+    def _answer(
+        self, window: Window | None, step: int, values: np.ndarray, bands: np.ndarray | None, levels: list[str]
+    ) -> dict[str, Any]:
+        columns = self.reading.columns
+        named = {columns.series_id: window.name} if window and columns.series_id else {}
+        dated: dict[str, Any] = {columns.time: window.ahead[step] if window else step + 1}
+        answer = {**named, **dated}
+        for place, target in enumerate(columns.targets):
+            answer[target] = float(values[place])
+            for number, level in enumerate(levels):
+                assert bands is not None
+                answer[f"{target} {level}"] = float(bands[place, number])
+        return answer
+
+    def place(self, example: Window) -> str:
+        """Return the file of an example."""
+        return example.file
+
+    def describe(self) -> list[str]:
+        """Say what the columns are for, the step between rows, and which rows each split has."""
+        columns = self.reading.columns
+        lines = [(columns.time, f"time, a row every {self.step}{f', in {self.form.timezone}' if self.form.timezone else ''}")]
+        lines += [(columns.series_id, "tells the series apart")] if columns.series_id else []
+        for place, name in enumerate(columns.values):
+            kind = "forecast" if place < len(columns.targets) else "read of the past"
+            lines.append(
+                (name, f"{kind}, mean {self.scales.mean[place]:.6g}, deviation {self.scales.std[place]:.6g} in training")
+            )
+        lines += [(name, "known ahead") for name in [*columns.known, *calendar_names(self.calendar)]]
+        width = min(max(len(name) for name, _ in lines), 30)
+        return [f"{name:<{width}}  {what}" for name, what in lines] + self.spans
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON values."""
+        reading = self.reading
+        return {
+            "columns": reading.columns.state_dict(),
+            "delimiter": reading.delimiter,
+            "missing": list(reading.missing),
+            "step": str(self.step),
+            "gaps": reading.gaps,
+            "form": self.form.state_dict(),
+            "scales": self.scales.state_dict(),
+            "look_back": self.look_back,
+            "horizon": self.horizon,
+            "calendar": self.calendar,
+            "spans": self.spans,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> SeriesProcessor:
+        """Make the processor again."""
+        form = TimeFormat.from_state(state["form"])
+        reading = Reading(
+            Columns(**state["columns"]),
+            state["delimiter"],
+            state["missing"],
+            form.timezone,
+            parse_step(state["step"]),
+            state["gaps"],
+        )
+        scales = Scales.from_state(state["scales"])
+        return cls(reading, form, scales, state["look_back"], state["horizon"], state["calendar"], state["spans"])

@@ -1,0 +1,1 @@
+"""Saying how series go on."""
