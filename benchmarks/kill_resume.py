@@ -1,8 +1,9 @@
 """Kill training at random moments, resume it, and compare with a training that was left alone, byte for byte.
 
-    python benchmarks/kill_resume.py [CONFIG] [--kills 20] [--seed 0] [--keep FOLDER]
+    python benchmarks/kill_resume.py [CONFIG] [--kills 20] [--seed 0] [--keep FOLDER] [--fork]
 
-CONFIG is any experiment of some seconds; a small network on the digits without it.
+CONFIG is any experiment of some seconds; a small network on the digits without it. With `--fork` the processes are forked from
+this one, which has imported what they need: on a busy machine that saves most of the time, and nothing but the imports.
 
 Every round starts the same experiment in a new folder of runs, sends it SIGKILL, goes on with `--resume`, often kills that
 too, and lets the last process finish. The moments are spread over a process's whole life: while it starts, between the
@@ -14,7 +15,9 @@ Exits with 1 on any difference.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -24,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 CONFIG = """\
 task: classification
@@ -43,15 +47,53 @@ trainer: {accumulate: 2, ema: 0.95, clip_norm: 1.0, save_every: 7, log_every: 5,
 NAME = "run"
 
 
+def be_dlx(arguments: list[str], errors: int) -> None:
+    """Be `dlx` in a process that was forked, its messages written to a file."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(errors, 2)
+    from dlx.cli import main
+
+    sys.argv = ["dlx", *arguments]
+    main()
+
+
+class Forked:
+    """A forked process of `dlx`, spoken to as one that was started anew."""
+
+    def __init__(self, arguments: list[str], errors: int) -> None:
+        self.process = multiprocessing.get_context("fork").Process(target=be_dlx, args=(arguments, errors))
+        self.process.start()
+
+    def poll(self) -> int | None:
+        """Tell the code that it ended with, if it has."""
+        return self.process.exitcode
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.process.kill()
+
+    def wait(self) -> int:
+        """Wait for its end, and tell its code."""
+        self.process.join()
+        return self.process.exitcode or 0
+
+
 class Training:
     """One process of `dlx train`, begun or resumed in a folder of runs."""
 
+    forks: ClassVar[bool] = False
+
     def __init__(self, folder: Path, resume: bool) -> None:
         self.run, self.begun = folder / "runs" / NAME, time.monotonic()
-        command = [sys.executable, "-m", "dlx", "train", str(folder.parent / "config.yaml"), "--name", NAME]
-        command += ["--runs", str(folder / "runs"), *(["--resume"] if resume else [])]
+        arguments = ["train", str(folder.parent / "config.yaml"), "--name", NAME]
+        arguments += ["--runs", str(folder / "runs"), *(["--resume"] if resume else [])]
         self.errors = (folder / "stderr.txt").open("ab")
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.errors)
+        self.process: Forked | subprocess.Popen[bytes]
+        if self.forks:
+            self.process = Forked(arguments, self.errors.fileno())
+        else:
+            command = [sys.executable, "-m", "dlx", *arguments]
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.errors)
 
     def written(self) -> int:
         """Tell the size of metrics.jsonl."""
@@ -154,7 +196,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="rounds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder to work in, and to leave for inspection")
+    parser.add_argument("--fork", action="store_true", help="import once, and fork every process")
     options = parser.parse_args()
+    Training.forks = options.fork
+    if options.fork:
+        for module in ("dlx.commands.train", "dlx.assembly.trainer"):
+            importlib.import_module(module)
     work = options.keep or Path(tempfile.mkdtemp(prefix="kill_resume"))
     work.mkdir(parents=True, exist_ok=True)
     (work / "config.yaml").write_text(f"extends: {json.dumps(str(options.config.absolute()))}\n" if options.config else CONFIG)

@@ -1,6 +1,7 @@
 """Every shipped config trains for two steps, is evaluated and keeps its checkpoint; data that is not here is skipped."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from PIL import Image
 
 from dlx.commands.evaluate import evaluate
 from dlx.commands.train import train
+from dlx.data.control import catalogue
+from dlx.errors import ComponentError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NAMES = sorted(str(file.relative_to(CONFIGS)) for file in CONFIGS.rglob("*.yaml"))
@@ -24,6 +27,16 @@ def images(folder: Path) -> Path:
     return folder
 
 
+def environment(text: str) -> list[str]:
+    """Give what shortens a training in an environment, or skip it where that is not installed."""
+    name = re.search(r"environment: (\S+)", text)[1]
+    try:
+        catalogue.make(name, {}).close()
+    except ComponentError as error:
+        pytest.skip(str(error))
+    return ["data.episodes=2", *(["data.warmup=64"] if "name: replay" in text else ["data.steps=64"])]
+
+
 def overrides(name: str, text: str, folder: Path) -> list[str]:
     """Give what lets a config run here, or skip it."""
     if "DLX_DATA" in text and not os.environ.get("DLX_DATA"):
@@ -31,6 +44,8 @@ def overrides(name: str, text: str, folder: Path) -> list[str]:
     if name.startswith("history") and "epochs: 0" in text:
         return []
     changes = [*([] if "\nsteps:" in text else ["~epochs"]), "steps=2", "device.precision=float32"]
+    if name.startswith("control"):
+        changes += environment(text)
     if "fashion_mnist" in name:
         if not CLOTHES.is_dir():
             pytest.skip("no Fashion-MNIST here")

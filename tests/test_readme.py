@@ -59,6 +59,13 @@ def test_every_config_named_exists():
     assert all((ROOT / name).is_file() for name in re.findall(r"configs/[\w/.]+\.yaml", README))
 
 
+def test_it_counts_the_configs():
+    tens = {2: "twenty", 3: "thirty", 4: "forty", 5: "fifty", 6: "sixty", 7: "seventy", 8: "eighty", 9: "ninety"}
+    units = ["", "-one", "-two", "-three", "-four", "-five", "-six", "-seven", "-eight", "-nine"]
+    count = len(list((ROOT / "configs").rglob("*.yaml")))
+    assert f"[{tens[count // 10].capitalize()}{units[count % 10]} configs](configs)" in README
+
+
 @pytest.mark.parametrize("document", ["README.md", "docs/design.md"])
 def test_the_tree_names_every_room(document):
     text = (ROOT / document).read_text()

@@ -92,6 +92,28 @@ def cross_validate(
     (give if as_json else say)(command.render(result, as_json))
 
 
+@app.command()
+def seeds(
+    config: Config,
+    overrides: Overrides = None,
+    count: Annotated[int, typer.Option("--seeds", min=1, help="How many: 0, 1, 2, ...")] = 3,
+    split: Annotated[str, typer.Option("--split", help="Which split to evaluate on.")] = "test",
+    name: Annotated[str | None, typer.Option("--name", help="Beginning of the runs' names.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it was cut; finished runs stay.")] = False,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of the runs.")] = Path("runs"),
+    trust: Trust = False,
+    as_json: Json = False,
+    plugin: Plugin = None,
+) -> None:
+    """Train and test with several seeds."""
+    prepare(plugin)
+    from dlx.commands import seeds as command
+
+    options: dict[str, Any] = {"name": name, "resume": resume, "runs": runs, "quiet": as_json, "trust": trust}
+    result = command.seeds(config, overrides or [], count, split, **options)
+    (give if as_json else say)(command.render(result, as_json))
+
+
 @app.command("eval")
 def evaluate(
     path: Checkpoint,
