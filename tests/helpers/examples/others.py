@@ -219,7 +219,17 @@ def beginnings(folder):
     return processor, examples, {"continued": torch.tensor([[2, 5, 6, 3, -1], [2, 7, 3, -1, -1]])}
 
 
+def observations(folder):
+    """Make the processor of an environment with two numbers seen and two of each action."""
+    from dlx.processors.control.actions import Continuous
+    from dlx.processors.control.processor import ControlProcessor
+
+    processor = ControlProcessor([2], False, Continuous([-2, 0], [2, 10]))
+    return processor, list(processor.read(["0.5,-1", "3,1e-3"])), {"action": torch.tensor([[0.0, -1.0], [5.0, 0.5]])}
+
+
 PROCESSORS = {
+    "control": observations,
     "table": table, "image": pictures, "text": texts, "text_to_text": text_pairs, "continued_text": beginnings
 }  # fmt: skip
 AUGMENTATIONS = [

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from dlx.core import Act, Batch, Source
+from dlx.core import Act, Batch, Processor, Source
 from dlx.data.control.copies import Copies, Step
 from dlx.data.control.environment import Blueprint, Episode
 from dlx.data.control.evaluation import SPLITS, Judge
@@ -18,6 +18,7 @@ from dlx.data.control.stage import Here, Stage
 from dlx.data.control.workers import Elsewhere
 from dlx.data.order import generator
 from dlx.errors import UsageError, unknown
+from dlx.processors.control.processor import ControlProcessor
 
 SHOWN = 4  # first observations by which a task is verified
 RANDOM = 1  # the stream of random actions
@@ -39,6 +40,9 @@ class EnvironmentSource(Source):
         self.seed, self.count = seed, count
         self.blueprint = Blueprint(options)
         self.facts: Mapping[str, Any] = self.blueprint.facts
+        self.processor: Processor | None = ControlProcessor(
+            self.blueprint.shape, self.blueprint.observations.pixels is not None, self.blueprint.actions.units
+        )
         self.frames = 0  # of all copies together
         self.finished = Finished()
         self.kept: dict[str, list[Batch]] = {}  # what random policies have achieved
