@@ -4,6 +4,7 @@ from dlx.core.batch import WITHOUT_FLOAT64, Batch, Loss, Picture, Shown, Table, 
 from dlx.core.logger import Logger
 from dlx.core.metric import Metric
 from dlx.core.model import Attending, Conditional, Decoder, FrozenBackbone, HasOutputPath, Observing, Penalized, Thawing
+from dlx.core.played import Film, Played
 from dlx.core.processor import File, Processor
 from dlx.core.schedule import Schedule
 from dlx.core.source import Act, Source
@@ -17,6 +18,7 @@ __all__ = [
     "Conditional",
     "Decoder",
     "File",
+    "Film",
     "FrozenBackbone",
     "HasOutputPath",
     "Logger",
@@ -25,6 +27,7 @@ __all__ = [
     "Observing",
     "Penalized",
     "Picture",
+    "Played",
     "Processor",
     "Schedule",
     "Shown",

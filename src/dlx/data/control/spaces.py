@@ -108,6 +108,10 @@ class Actions:
             return (actions + self.start).tolist()
         return self.bounds.scaled(actions).reshape(-1, *self.shape).astype(self.kind)
 
+    def within(self, actions: np.ndarray) -> np.ndarray:
+        """Return actions (N, ...) in the same units without what the environment's side would clip."""
+        return actions if self.is_discrete else np.minimum(np.maximum(actions, -1), 1).astype(np.float32)
+
     def random(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw actions evenly, with the words that a policy of that kind would say of them."""
         if self.is_discrete:
