@@ -56,7 +56,9 @@ class Player:
             os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # what draws must ask for no screen
             os.environ.setdefault("MUJOCO_GL", "egl")
             if FILM not in blueprint.render_modes:
-                told = f"it renders {', '.join(blueprint.render_modes)} only" if blueprint.render_modes else "it renders nothing"
+                told = (
+                    f"it renders {', '.join(blueprint.render_modes)} only" if blueprint.render_modes else "it renders nothing"
+                )
                 raise ComponentError(f"'{blueprint.name}' cannot be filmed: {told}", ("environment",))
         self.environment = Environment(blueprint, FILM if filmed else None)
 
