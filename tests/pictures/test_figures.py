@@ -86,3 +86,17 @@ def test_curves_mark_the_best_evaluation():
 @pytest.mark.parametrize("best", [None, {"step": 99, "name": "accuracy", "value": 1.0}])
 def test_curves_mark_nothing_where_no_best_is_known(best):
     assert "best" not in [line.get_label() for axes in curves(ROWS, best).axes for line in axes.lines]
+
+
+def test_curves_of_an_environment_are_drawn_over_its_frames_with_the_returns_of_training():
+    rows = [
+        {"step": 1, "epoch": 0.5, "seconds": 1.0, "frames": 100, "episode_return": 7.0, "train/loss": 2.0},
+        {"step": 2, "epoch": 1, "seconds": 2.0, "frames": 300, "train/loss": 1.0, "val/episode_return": 9.0},
+    ]
+    first, second = curves(rows).axes
+    assert (first.get_title(), second.get_title()) == ("episode_return", "loss")
+    assert first.get_xlabel() == second.get_xlabel() == "frames"
+    told = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in first.lines}
+    assert told == {"train": ([100], [7.0]), "val": ([300], [9.0])}
+    del rows[0]["frames"]
+    assert curves(rows).axes[0].get_xlabel() == "epoch"

@@ -87,8 +87,8 @@ def telling(given: Callable[[], int]) -> Iterator[None]:
 
 
 def infinite(prediction: Mapping[str, Any]) -> int | None:
-    """Return the first row whose value or probability is no finite number."""
-    for word in ("value", "probability"):
+    """Return the first row whose value, probability or action is no finite number."""
+    for word in ("value", "probability", "action", "action_value", "action_probability"):
         if word in prediction and not prediction[word].isfinite().all():
             return int((~prediction[word].isfinite()).flatten(1).any(1).nonzero()[0])
     return None

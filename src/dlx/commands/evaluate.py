@@ -39,6 +39,8 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
         found = evaluator.evaluate(
             task, batches, closer(built), built.device, built.seed, show=task.show_eval, with_baseline=True
         )
+        run = run_of(loaded.path)
+        films = [] if run is None else filmed(built.source, run, split)
     finally:
         built.source.close()
     state = loaded.json("state.json")
@@ -48,10 +50,24 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
         "split": split,
         **{f"{split}/{k}": v for k, v in found.scalars.items()},
         **{f"baseline/{k}": v for k, v in found.baseline.items()},
-        "pictures": draw(found, loaded.path, split),
+        "pictures": draw(found, loaded.path, split) + films,
         "tables": tables(found),
         "signatures": [signature for metric in found.metrics if (signature := metric.signature())],
     }
+
+
+def filmed(source: Any, run: Path, split: str) -> list[str]:
+    """Save films of an evaluation in the plots of a run; give their files. What cannot be filmed is told."""
+    from dlx.commands.playing import moving
+
+    written = list[str]()
+    with optional("a film"):
+        for name, film in source.films(split):
+            files.make_folder(run / "plots")
+            file = run / "plots" / f"{split}_{name}.png"
+            files.save_picture(moving(film), file)
+            written.append(str(file))
+    return written
 
 
 def watched(batches: Iterable[Any]) -> Iterable[Any]:

@@ -27,7 +27,7 @@ def generate(
         raise UsageError(f"{loaded.path}: it answers inputs and makes no images: dlx predict {path} INPUT...")
     conditional, names = built.task.conditional, loaded.json("facts.json").get("class_names", [])
     wanted = None if label is None else _class(loaded, label, names, conditional)
-    place = _folder(folder)
+    place = folder_for(folder, "generated")
     import numpy as np
 
     from dlx.pictures import grids
@@ -39,13 +39,13 @@ def generate(
         file = place / f"{number:05d}.png"
         content = io.BytesIO()
         grids.save(image, content)
-        _create(file, content.getvalue())
+        create(file, content.getvalue())
         yield {"file": str(file), **({} if named is None else {"label": names[named]})}
     columns = built.task.columns() if wanted is None else COLUMNS
     grid = place / "grid.png"
     content = io.BytesIO()
     grids.Grid(np.stack(shown), columns).savefig(content)
-    _create(grid, content.getvalue())
+    create(grid, content.getvalue())
     yield {"file": str(grid), **({"label": label or ""} if conditional else {})}
 
 
@@ -72,7 +72,8 @@ def _class(loaded: Loaded, label: str, names: list[str], conditional: bool) -> i
     raise UsageError(f"--label {label}: {unknown('class', label, names)}")
 
 
-def _create(file: Path, content: bytes) -> None:
+def create(file: Path, content: bytes) -> None:
+    """Write a file that must not be there yet; raises UsageError where it is."""
     try:
         files.create(file, content)
     except FileExistsError:
@@ -81,11 +82,11 @@ def _create(file: Path, content: bytes) -> None:
         raise DlxError(f"{file}: cannot be written: {error.strerror}") from None
 
 
-def _folder(wanted: Path | None) -> Path:
-    """Make the folder given, which must not hold images yet, or the first free one named generated."""
+def folder_for(wanted: Path | None, name: str) -> Path:
+    """Make the folder given, which must not hold images yet, or the first free one of a name."""
     try:
         if wanted is None:
-            return next(place for number in range(1, 10_000) if _made(place := Path(_numbered(number))))
+            return next(place for number in range(1, 10_000) if _made(place := Path(_numbered(name, number))))
         if wanted.is_dir() and any(wanted.glob("*.png")):
             raise UsageError(f"--output {wanted}: holds images already, and nothing is overwritten")
         wanted.mkdir(parents=True, exist_ok=True)
@@ -94,8 +95,8 @@ def _folder(wanted: Path | None) -> Path:
         raise UsageError(f"--output {wanted or '.'}: cannot be made a folder: {error.strerror}") from None
 
 
-def _numbered(number: int) -> str:
-    return f"generated-{number}" if number > 1 else "generated"
+def _numbered(name: str, number: int) -> str:
+    return f"{name}-{number}" if number > 1 else name
 
 
 def _made(place: Path) -> bool:

@@ -84,11 +84,13 @@ def generates(task: Any) -> bool:
 
 
 def flat(answer: dict[str, Any]) -> dict[str, Any]:
-    """Lay an answer out as columns: a probability a class gets a column each."""
+    """Lay an answer out as columns: each probability of a class, and each number of several, gets one."""
     columns: dict[str, Any] = {}
     for key, value in answer.items():
         if isinstance(value, dict):
             columns |= {f"{key} {name}": inner for name, inner in value.items()}
+        elif isinstance(value, list):
+            columns |= {f"{key} {number}": inner for number, inner in enumerate(value)}
         else:
             columns[key] = value
     return columns

@@ -15,6 +15,7 @@ from dlx.core.model import (
     Penalized,
     Thawing,
 )
+from dlx.core.played import Film, Played
 from dlx.core.processor import File, Processor
 from dlx.core.schedule import Schedule
 from dlx.core.source import Act, Source
@@ -29,6 +30,7 @@ __all__ = [
     "Decoder",
     "Detector",
     "File",
+    "Film",
     "FrozenBackbone",
     "HasOutputPath",
     "Logger",
@@ -38,6 +40,7 @@ __all__ = [
     "Observing",
     "Penalized",
     "Picture",
+    "Played",
     "Processor",
     "Schedule",
     "Shown",

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from dlx.core.batch import Batch
+from dlx.core.played import Film, Played
 from dlx.core.processor import Processor
+from dlx.errors import UsageError
 
 
 class Act(Protocol):
@@ -74,6 +76,18 @@ class Source(ABC):
         """Return a batch as evaluation gives it, by which the task is verified; by default the first one of a split."""
         split = next((name for name in ("val", "train", "test") if name in self.splits()), None)
         return None if split is None else next(iter(self.evaluate(None, split)), None)
+
+    def play(self, actor: Act | None, count: int, seed: int, filmed: bool = False) -> Iterator[Played]:
+        """Play so many episodes, which follow from a seed, in an environment; without an actor by random actions.
+
+        None of them is one that training or evaluating plays. Raises UsageError where there is no environment, and where it
+        is to be filmed and cannot be.
+        """
+        raise UsageError("the data are no environment, so there are no episodes to play")
+
+    def films(self, split: str) -> Iterator[tuple[str, Film]]:
+        """Yield films of what is worth watching in the last evaluation of a split, by name; nothing where there is nothing."""
+        return iter(())
 
     def order(self) -> Iterator[Tensor]:
         """Yield the numbers of the samples of every batch that `train` would yield, and move as it does."""

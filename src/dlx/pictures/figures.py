@@ -23,6 +23,8 @@ FALLBACKS = (
     "Noto Emoji", "Segoe UI Symbol",
 )  # fmt: skip
 BEST = "#2b8a3e"
+AXES = ("frames", "epoch", "step")  # what curves are drawn over: the first that every line of the log has
+NO_CURVES = ("seconds", "train/waiting", *AXES)
 
 
 @cache
@@ -46,23 +48,24 @@ def looks(**more: Any) -> dict[str, Any]:
 
 
 def curves(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None = None) -> Figure | None:
-    """Draw every number of metrics.jsonl over the epochs, or the steps, one panel a name; None without numbers.
+    """Draw every number of metrics.jsonl over frames of an environment, epochs or steps, one panel a name; None without numbers.
 
+    What the data tell of themselves, such as the returns of training's episodes, is drawn beside the evaluations' of that name.
     `best` is the best evaluation, {"step", "name", "value"}, whose place is marked.
     """
-    names = list(dict.fromkeys(key for row in rows for key in row if "/" in key and key != "train/waiting"))
-    panels = list(dict.fromkeys(name.partition("/")[2] for name in names))
+    names = [name for name in dict.fromkeys(key for row in rows for key in row) if name not in NO_CURVES]
+    panels = list(dict.fromkeys(_phase_and_panel(name)[1] for name in names))
     if not panels:
         return None
-    axis_name = "epoch" if all("epoch" in row for row in rows) else "step"
+    axis_name = next(name for name in AXES if all(name in row for row in rows))
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.2 * lines), layout="constrained")
     at = [row[axis_name] for row in rows if best and row["step"] == best["step"]]
     for place, panel in enumerate(panels, 1):
         axes = figure.add_subplot(lines, columns, place)
-        for name in (name for name in names if name.partition("/")[2] == panel):
-            _curve(axes, name.partition("/")[0], [(row[axis_name], row[name]) for row in rows if row.get(name) is not None])
+        for phase, name in ((_phase_and_panel(name)[0], name) for name in names if _phase_and_panel(name)[1] == panel):
+            _curve(axes, phase, [(row[axis_name], row[name]) for row in rows if row.get(name) is not None])
         if best and at:
             _mark(axes, at[0], best["value"] if best["name"] == panel else None)
         axes.set_title(worded(panel), **looks(fontsize=10))
@@ -71,6 +74,12 @@ def curves(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None = N
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
     return figure
+
+
+def _phase_and_panel(name: str) -> tuple[str, str]:
+    """Part a number's name; what the data tell belongs to training."""
+    phase, _, panel = name.partition("/")
+    return (phase, panel) if panel else ("train", name)
 
 
 def _curve(axes: Any, phase: str, points: Sequence[tuple[float, float]]) -> None:

@@ -167,13 +167,49 @@ class Image(_Shape):
         return _classes(self.class_names, facts)
 
 
+class Bounds(_Shape):
+    """Actions that are numbers within bounds, or else one of some."""
+
+    low: list[FiniteFloat] | None = None
+    high: list[FiniteFloat] | None = None
+    count: Size | None = None
+    start: int = 0
+
+    @model_validator(mode="after")
+    def agrees(self) -> Self:
+        """Refuse actions of both kinds and of none, and bounds of another number."""
+        if (self.count is None) == (self.low is None) or len(self.low or ()) != len(self.high or ()):
+            raise ValueError("is neither a count of actions nor bounds of as many numbers")
+        return self
+
+
+class Control(_Shape):
+    """The processor `control`."""
+
+    input_shape: list[Size] = Field(min_length=1)
+    pixels: bool
+    actions: Bounds
+
+    def fault(self, facts: Mapping[str, Any]) -> str | None:
+        """Return what contradicts the facts that the model is built by; None if nothing does."""
+        if facts.get("input_shape") not in (None, self.input_shape):
+            return f"gives observations {self.input_shape}, but input_shape is {facts['input_shape']}"
+        own = facts.get("action_size", facts.get("num_actions"))
+        size = self.actions.count or len(self.actions.low or ())
+        return None if own in (None, size) else f"has actions of {size}, but the model has {own}"
+
+
 def _classes(names: list[str] | None, facts: Mapping[str, Any]) -> str | None:
     if names is not None and facts.get("class_names") not in (None, names):
         return "names other classes than the facts"
     return None
 
 
-STATES: dict[str, type[Table | Image]] = {"table": Table, **dict.fromkeys(("image", "image_boxes", "image_masks"), Image)}
+STATES: dict[str, type[Table | Image | Control]] = {
+    "table": Table,
+    "control": Control,
+    **dict.fromkeys(("image", "image_boxes", "image_masks"), Image),
+}
 
 
 def fault(name: str, state: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:

@@ -327,6 +327,15 @@ def beginnings(folder):
     return processor, examples, {"continued": torch.tensor([[2, 5, 6, 3, -1], [2, 7, 3, -1, -1]])}
 
 
+def observations(folder):
+    """Make the processor of an environment with two numbers seen and two of each action."""
+    from dlx.processors.control.actions import Continuous
+    from dlx.processors.control.processor import ControlProcessor
+
+    processor = ControlProcessor([2], False, Continuous([-2, 0], [2, 10]))
+    return processor, list(processor.read(["0.5,-1", "3,1e-3"])), {"action": torch.tensor([[0.0, -1.0], [5.0, 0.5]])}
+
+
 def boxed_pictures(folder):
     """Make a processor of images with boxes, and an answer of one box, none and two."""
     from dlx.processors.image.boxes import BoxProcessor
@@ -347,6 +356,7 @@ def masked_pictures(folder):
 
 
 PROCESSORS = {
+    "control": observations,
     "series": series,
     "image_boxes": boxed_pictures,
     "image_masks": masked_pictures,

@@ -84,7 +84,8 @@ def test_before_any_update_the_policy_is_the_one_that_played(kind):
 def test_predictions_pass_on_what_is_known_of_episodes():
     batch = others.played(FACTS["discrete"])
     prediction = made("discrete").predict({word: batch[word] for word in ("input", "episode_return", "episode_length")})
-    assert set(prediction) == {"action", "episode_return", "episode_length"}
+    assert set(prediction) == {"action", "action_probability", "episode_return", "episode_length"}
+    assert torch.equal(prediction["action_probability"].argmax(-1), prediction["action"])
     assert torch.equal(prediction["episode_return"], batch["episode_return"])
 
 

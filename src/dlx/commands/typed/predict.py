@@ -26,7 +26,17 @@ class Making:
     label: Annotated[
         str | None, typer.Option("--label", help="Class of the images made, by name or number.", show_default=False)
     ] = None
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which images are made.")] = 0
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which images are made, or episodes played.")] = 0
+
+
+@dataclass(frozen=True)
+class Playing:
+    """What is played instead of answers."""
+
+    episodes: Annotated[
+        int | None, typer.Option("--episodes", min=1, help="Play as many in its environment.", show_default=False)
+    ] = None
+    video: Annotated[bool, typer.Option("--video", help="Film them too: moving pictures (APNG).")] = False
 
 
 @flat
@@ -47,26 +57,41 @@ def predict(
     ] = None,
     settings: Settings = None,
     making: Making = Making(),
+    playing: Playing = Playing(),
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be used.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show why: heat maps of images, words that decide, attention.")
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="Folder of what is drawn or made; else here, or ./generated.", show_default=False),
+        typer.Option(
+            "--output", help="Folder of what is drawn or made; else here, ./generated or ./played.", show_default=False
+        ),
     ] = None,
     device: Device = None,
     as_json: Json = False,
     plugin: Plugin = None,
 ) -> None:
-    """Answer new examples, or make some."""
+    """Answer new examples, make some, or play."""
     prepare(plugin)
     from dlx.commands import predict as command
 
     given: list[str | Path] = [*(inputs or []), *(file or [])]
     overrides = with_settings(settings, device)
     rows: Iterator[dict[str, Any]]
-    if making.count is None:
+    if playing.episodes is not None:
+        if given or explain or skip_bad or making.count is not None or making.label is not None:
+            raise UsageError(
+                "--episodes plays in the environment; leave out inputs, --explain, --skip-bad, --count and --label"
+            )
+        if output is not None and not playing.video:
+            raise UsageError("--output is the folder of what --video films, which is not given")
+        from dlx.commands.playing import play
+
+        rows = play(path, overrides, playing.episodes, making.seed, playing.video, output)
+    elif playing.video:
+        raise UsageError("--video films what --episodes N plays, which is not given")
+    elif making.count is None:
         _refuse_stray(bool(given), making.label)
         rows = command.predict(path, given, overrides, explaining=explain, skip_bad=skip_bad, output=output)
     else:
@@ -84,6 +109,6 @@ def predict(
 def _refuse_stray(given: bool, label: str | None) -> None:
     """Refuse options that say nothing without another one."""
     if not given:
-        raise UsageError("give inputs to answer, or --count N for a model that makes images")
+        raise UsageError("give inputs to answer, --count N for a model that makes images, or --episodes N for one that acts")
     if label is not None:
         raise UsageError("--label chooses what --count makes, which is not given")

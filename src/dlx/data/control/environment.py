@@ -36,15 +36,17 @@ class Blueprint:
         try:
             self.observations = Observations(first.observation_space, options)
             self.actions = Actions(first.action_space, self.name)
+            self.render_modes: list[str] = list(first.metadata.get("render_modes") or ())
         finally:
             first.close()
         stack = options.frame_stack
         self.shape = (self.observations.shape[0] * stack, *self.observations.shape[1:])
         self.facts = {**self.observations.facts(stack), **self.actions.facts()}
 
-    def make(self) -> Any:
-        """Make one copy."""
-        return catalogue.make(self.name, self.options.settings)
+    def make(self, render_mode: str | None = None) -> Any:
+        """Make one copy, which may render what is to be seen."""
+        more = {} if render_mode is None else {"render_mode": render_mode}
+        return catalogue.make(self.name, {**self.options.settings, **more})
 
 
 def episode_seed(*keys: int | str) -> int:
@@ -59,9 +61,10 @@ class Environment:
     `stream` is what its episodes are seeded from, together with their numbers.
     """
 
-    def __init__(self, blueprint: Blueprint) -> None:
+    def __init__(self, blueprint: Blueprint, render_mode: str | None = None) -> None:
         self.blueprint, self.stream = blueprint, cast(Sequence[int | str], ())
-        self.inner = blueprint.make()
+        self.render_mode = render_mode
+        self.inner = blueprint.make(render_mode)
         self.episode, self.length, self.total, self.success = -1, 0, 0.0, math.nan
         self.frames: list[np.ndarray] = []
         self.observation = np.zeros(blueprint.shape, blueprint.observations.kind)
@@ -71,7 +74,7 @@ class Environment:
         """Begin an episode of a stream, by its number."""
         if self.blueprint.options.anew and self.episode >= 0:
             self.inner.close()
-            self.inner = self.blueprint.make()
+            self.inner = self.blueprint.make(self.render_mode)
         self.stream, self.episode, self.length, self.total, self.success = stream, episode, 0, 0.0, math.nan
         try:
             given, _ = self.inner.reset(seed=episode_seed(*stream, episode))
@@ -109,6 +112,16 @@ class Environment:
         self.observation = seen
         if observations.is_goal:
             self.achieved = observations.achieved(given)
+
+    def picture(self) -> np.ndarray:
+        """Return a frame, uint8 (H, W, 3), of what is to be seen now; DlxError where nothing is."""
+        try:
+            frame = np.asarray(self.inner.render())
+        except Exception as error:  # such as where a library that draws without a screen is missing
+            raise self._failed(error) from error
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
+            raise DlxError(f"the environment '{self.blueprint.name}' renders no image in colours: it gives {frame.shape}")
+        return frame
 
     def so_far(self) -> Episode:
         """Return the episode until now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,14 @@ SPLITS = ("val", "test")
 AT_ONCE = 16  # episodes that are played side by side; the first one is played alone, since training rehearses with it
 
 
+class Found(NamedTuple):
+    """An episode of an evaluation by its number, and by the actions that play it again."""
+
+    number: int
+    total: float
+    actions: list[np.ndarray]
+
+
 class Judge:
     """Plays the episodes of a split in copies on a stage, from one place on."""
 
@@ -25,6 +33,7 @@ class Judge:
         self.stage, self.blueprint, self.place = stage, blueprint, place
         self.episodes = blueprint.options.episodes
         self.split_seed = blueprint.options.split_seed
+        self.found: list[Found] = []  # every episode that was played by an actor
 
     def numbers(self) -> list[range]:
         """Return the episodes of every batch, by number."""
@@ -46,15 +55,21 @@ class Judge:
         first = observed = self.begin(split, numbers)
         running = np.arange(len(numbers))
         found: dict[int, Episode] = {}
+        acted: list[list[np.ndarray]] = [[] for _ in numbers]
         draw = generator(self.split_seed, SPLITS.index(split) if split in SPLITS else len(SPLITS), numbers[0])
         while len(running):
             seen = {"input": torch.from_numpy(observed)}
             answer = actor(seen, False) if actor else self.blueprint.actions.random(len(running), draw)
-            step = self.stage.step((running + self.place).tolist(), as_array(answer["action"]), again=False)
+            actions = as_array(answer["action"])
+            for row, action in zip(running.tolist(), actions, strict=True):
+                acted[row].append(action)
+            step = self.stage.step((running + self.place).tolist(), actions, again=False)
             ended = step["terminated"] | step["truncated"]
             for row in np.flatnonzero(ended).tolist():
                 found[int(running[row])] = Episode(*(step[word][row].item() for word in ("total", "length", "success")))
             running, observed = running[~ended], step["observation"][~ended]
+        if actor:
+            self.found += [Found(number, found[row].total, acted[row]) for row, number in enumerate(numbers)]
         return self._batch(first, numbers, [found[place] for place in range(len(numbers))])
 
     def _batch(self, seen: np.ndarray, numbers: Sequence[int], episodes: list[Episode]) -> dict[str, Tensor]:

@@ -9,18 +9,20 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from dlx.core import Act, Batch, Source
+from dlx.core import Act, Batch, Film, Played, Processor, Source
 from dlx.data.control.copies import Copies, Step
 from dlx.data.control.environment import Blueprint, Episode
-from dlx.data.control.evaluation import SPLITS, Judge
+from dlx.data.control.evaluation import SPLITS, Judge, as_array
 from dlx.data.control.options import EnvironmentOptions
+from dlx.data.control.playing import Player, each
 from dlx.data.control.stage import Here, Stage
 from dlx.data.control.workers import Elsewhere
 from dlx.data.order import generator
 from dlx.errors import UsageError, unknown
+from dlx.processors.control.processor import ControlProcessor
 
 SHOWN = 4  # first observations by which a task is verified
-RANDOM = 1  # the stream of random actions
+RANDOM, PLAYED = 1, 3  # the streams of random actions, in training and where episodes are looked at
 
 
 class EnvironmentSource(Source):
@@ -39,9 +41,13 @@ class EnvironmentSource(Source):
         self.seed, self.count = seed, count
         self.blueprint = Blueprint(options)
         self.facts: Mapping[str, Any] = self.blueprint.facts
+        self.processor: Processor | None = ControlProcessor(
+            self.blueprint.shape, self.blueprint.observations.pixels is not None, self.blueprint.actions.units
+        )
         self.frames = 0  # of all copies together
         self.finished = Finished()
         self.kept: dict[str, list[Batch]] = {}  # what random policies have achieved
+        self.judged: dict[str, Judge] = {}  # by whom a policy was judged last, on each split
 
     @cached_property
     def copies(self) -> Copies:
@@ -87,7 +93,33 @@ class EnvironmentSource(Source):
             raise UsageError(f"'{split}': {unknown('split', split, self.splits())}")
         if actor is None:
             return iter(self._at_random(split))
-        return (self.judge.play(actor, split, numbers) for numbers in self.judge.numbers())
+        judge = self.judged[split] = self.judge
+        return (judge.play(actor, split, numbers) for numbers in judge.numbers())
+
+    def play(self, actor: Act | None, count: int, seed: int, filmed: bool = False) -> Iterator[Played]:
+        """Play episodes one after another, in an environment of their own."""
+        draw, actions = generator(seed, PLAYED), self.blueprint.actions
+
+        def choose(seen: np.ndarray) -> np.ndarray:
+            answer = actor({"input": torch.from_numpy(seen)}, False) if actor else actions.random(1, draw)
+            return as_array(answer["action"])
+
+        return each(Player(self.blueprint, filmed), choose, ("played", seed), count)
+
+    def films(self, split: str) -> Iterator[tuple[str, Film]]:
+        """Yield the best and the worst episode of the last evaluation, played again by the same actions."""
+        found = self.judged[split].found if split in self.judged else []
+        if not found:
+            return
+        best, worst = max(found, key=lambda one: one.total), min(found, key=lambda one: one.total)
+        player = Player(self.blueprint, filmed=True)
+        try:
+            for name, one in (("best_episode", best), ("worst_episode", worst))[: len({best.number, worst.number})]:
+                film = player.again(one.actions, (split, self.blueprint.options.split_seed), one.number).film
+                assert film
+                yield name, film
+        finally:
+            player.close()
 
     def _at_random(self, split: str) -> list[Batch]:
         if split not in self.kept:

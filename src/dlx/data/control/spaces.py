@@ -13,6 +13,7 @@ from dlx.data.control.catalogue import library
 from dlx.data.control.options import EnvironmentOptions
 from dlx.data.control.pixels import Pixels, is_image
 from dlx.errors import ComponentError
+from dlx.processors.control.actions import Continuous, Discrete
 
 GOAL_WORDS = {"observation", "achieved_goal", "desired_goal"}
 
@@ -88,8 +89,9 @@ class Actions:
         self.is_discrete = isinstance(space, spaces.Discrete)
         if self.is_discrete:
             self.count, self.start = int(space.n), int(space.start)
+            self.units: Continuous | Discrete = Discrete(self.count, self.start)
         elif isinstance(space, spaces.Box) and np.isfinite(space.low).all() and np.isfinite(space.high).all():
-            self.low, self.high = space.low.astype(np.float64), space.high.astype(np.float64)
+            self.units = self.bounds = Continuous(space.low, space.high)
             self.shape, self.kind, self.size = space.shape, space.dtype, int(np.prod(space.shape))
         else:
             raise ComponentError(
@@ -104,9 +106,11 @@ class Actions:
         """Return actions (N, ...) as the environment takes them: numbers beyond -1 and 1 are clipped, and scaled to the bounds."""
         if self.is_discrete:
             return (actions + self.start).tolist()
-        within = np.minimum(np.maximum(actions.astype(np.float64), -1.0), 1.0)  # a tenth of what np.clip takes
-        share = (within.reshape(-1, *self.shape) + 1) / 2
-        return (self.low + share * (self.high - self.low)).astype(self.kind)
+        return self.bounds.scaled(actions).reshape(-1, *self.shape).astype(self.kind)
+
+    def within(self, actions: np.ndarray) -> np.ndarray:
+        """Return actions (N, ...) in the same units without what the environment's side would clip."""
+        return actions if self.is_discrete else np.minimum(np.maximum(actions, -1), 1).astype(np.float32)
 
     def random(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw actions evenly, with the words that a policy of that kind would say of them."""

@@ -35,6 +35,10 @@ class Control(Task):
         """Choose the best known action of each observation: int64 (B,) or float32 (B, A)."""
         raise NotImplementedError
 
+    def answer(self, batch: Batch) -> Batch:
+        """Choose the best known actions, with what discrete ones are chosen by: `action_probability` or `action_value`."""
+        return {"action": self.choose(batch)}
+
     def explore(self, batch: Batch) -> Batch:
         """Choose actions that also try something new, with all that is to be stored beside them."""
         raise NotImplementedError
@@ -60,7 +64,7 @@ class Control(Task):
 
     def predict(self, batch: Batch) -> Batch:
         """Choose the best known actions, and pass on what is known of whole episodes."""
-        return {"action": self.choose(batch), **{word: batch[word] for word in EPISODE if word in batch}}
+        return {**self.answer(batch), **{word: batch[word] for word in EPISODE if word in batch}}
 
     def refuse_shape(self, found: Tensor, wanted: int, what: str, path: Path = ()) -> None:
         """Raise ComponentError where the model's numbers are not as many a sample as wanted."""

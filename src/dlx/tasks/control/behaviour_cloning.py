@@ -23,6 +23,10 @@ class Exact:
         """Return the action."""
         return policy
 
+    def answer(self, policy: Tensor) -> Batch:
+        """Return the action."""
+        return {"action": policy}
+
     def draw(self, policy: Tensor) -> Tensor:
         """Return the action, of which there is no other."""
         return policy
@@ -67,6 +71,10 @@ class BehaviourCloning(Control):
     def choose(self, batch: Batch) -> Tensor:
         """Choose the likeliest actions."""
         return self.policy.greedy(self.run(batch))
+
+    def answer(self, batch: Batch) -> Batch:
+        """Choose the likeliest actions, and tell the probabilities of discrete ones."""
+        return self.policy.answer(self.run(batch))
 
     def explore(self, batch: Batch) -> Batch:
         """Draw actions."""

@@ -55,6 +55,11 @@ class DQN(Replayed):
         """Choose the actions of the largest values."""
         return self.run(batch).argmax(-1)
 
+    def answer(self, batch: Batch) -> Batch:
+        """Choose the actions of the largest values, and tell the values of all."""
+        values = self.run(batch)
+        return {"action": values.argmax(-1), "action_value": values}
+
     def explore(self, batch: Batch) -> Batch:
         """Choose the best actions, and now and then any."""
         best = self.choose(batch)

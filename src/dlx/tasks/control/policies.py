@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dlx.core import Batch
 from dlx.errors import ComponentError
 
 HALF_LOG_TAU = math.log(2 * math.pi) / 2
@@ -25,6 +26,9 @@ class Policy(Protocol):
 
     def greedy(self, policy: Tensor) -> Tensor:
         """Return the likeliest action of each row."""
+
+    def answer(self, policy: Tensor) -> Batch:
+        """Return the likeliest `action` of each row, and of discrete ones the `action_probability` (B, outputs) of all."""
 
     def draw(self, policy: Tensor) -> Tensor:
         """Draw an action for each row."""
@@ -51,6 +55,10 @@ class Categorical:
         """Return the likeliest action (B,)."""
         return policy.argmax(-1)
 
+    def answer(self, policy: Tensor) -> Batch:
+        """Return the likeliest action (B,), and the probabilities (B, num_actions)."""
+        return {"action": self.greedy(policy), "action_probability": policy.softmax(-1)}
+
     def draw(self, policy: Tensor) -> Tensor:
         """Draw an action (B,) of each row: the largest logit once noise of Gumbel's distribution is added."""
         return (policy - torch.empty_like(policy).exponential_().log()).argmax(-1)
@@ -75,6 +83,10 @@ class Normal:
     def greedy(self, policy: Tensor) -> Tensor:
         """Return the means (B, A)."""
         return policy.chunk(2, -1)[0]
+
+    def answer(self, policy: Tensor) -> Batch:
+        """Return the means (B, A)."""
+        return {"action": self.greedy(policy)}
 
     def draw(self, policy: Tensor) -> Tensor:
         """Draw an action (B, A) of each row."""

@@ -67,6 +67,10 @@ class PPO(Control):
         """Choose the likeliest actions."""
         return self.policy.greedy(self.run(batch)[0])
 
+    def answer(self, batch: Batch) -> Batch:
+        """Choose the likeliest actions, and tell the probabilities of discrete ones."""
+        return self.policy.answer(self.run(batch)[0])
+
     def losses(self, batch: Batch) -> Iterator[Loss]:
         """Yield the one loss of a minibatch."""
         yield self.forward(batch)

@@ -1,0 +1,1 @@
+"""What is seen in an environment, and what is done there, between people and models."""
