@@ -11,6 +11,8 @@ import torchvision
 from PIL import Image
 from tests.helpers import image_files
 
+from dlx.registry.signatures import check
+
 
 def idx(array):
     return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
@@ -183,7 +185,18 @@ def replay(folder, patch):
     return {**given, "priority_exponent": 0.6, "episodes": 5}
 
 
+def demonstrations(folder, patch):
+    from dlx.core.demonstrations import packed
+    from dlx.registry import sources
+
+    choices, _ = check(sources.signatures["rollouts"], rollouts(folder, patch))
+    played = list(sources.build("rollouts", choices, {"seed": 0}).play(None, 3, seed=0))
+    (folder / "played.safetensors").write_bytes(packed(played, {}))
+    return {"file": str(folder / "played.safetensors"), "environment": "CartPole-v1", "batch_size": 8, "episodes": 5}
+
+
 SOURCES = {
+    "demonstrations": demonstrations,
     "replay": replay,
     "rollouts": rollouts,
     "text_jsonl": text_jsonl,
