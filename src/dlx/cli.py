@@ -16,6 +16,7 @@ from dlx.commands.terminal import give, last_resort, prepare, say
 from dlx.commands.typed import looking
 from dlx.commands.typed.options import Checkpoint, Config, Device, Json, Overrides, Plugin, Trust, with_options
 from dlx.commands.typed.predict import predict
+from dlx.commands.typed.recording import record
 from dlx.config.spec import Typed
 from dlx.errors import DlxError, InterruptedBySignalError, brief, one_line, printable
 
@@ -133,6 +134,7 @@ def evaluate(
 
 
 app.command(cls=Rows)(predict)
+app.command()(record)
 
 
 @app.command()

@@ -11,6 +11,8 @@ import torchvision
 from PIL import Image
 from tests.helpers import annotated_files, image_files
 
+from dlx.registry.signatures import check
+
 
 def idx(array):
     return b"\0\0\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
@@ -212,7 +214,18 @@ def series_csv(folder, patch):
     return {"path": str(folder / "shop.csv"), "look_back": 14, "horizon": 3, "batch_size": 7, **columns}
 
 
+def demonstrations(folder, patch):
+    from dlx.core.demonstrations import packed
+    from dlx.registry import sources
+
+    choices, _ = check(sources.signatures["rollouts"], rollouts(folder, patch))
+    played = list(sources.build("rollouts", choices, {"seed": 0}).play(None, 3, seed=0))
+    (folder / "played.safetensors").write_bytes(packed(played, {}))
+    return {"file": str(folder / "played.safetensors"), "environment": "CartPole-v1", "batch_size": 8, "episodes": 5}
+
+
 SOURCES = {
+    "demonstrations": demonstrations,
     "replay": replay,
     "rollouts": rollouts,
     "voc_boxes": annotated(annotated_files.voc),

@@ -25,17 +25,11 @@ SHOWN = 4  # first observations by which a task is verified
 RANDOM, PLAYED = 1, 3  # the streams of random actions, in training and where episodes are looked at
 
 
-class EnvironmentSource(Source):
-    """Trains in copies of an environment, and evaluates in others. Without an actor it acts at random.
+class InEnvironment(Source):
+    """Evaluates in copies of an environment, behind `count` others. Without an actor it acts at random.
 
     The split "train" is evaluated by those who ask for it alone, such as for a random policy's return: it is in no list.
     """
-
-    keeps_tensors: ClassVar[bool] = True
-    remedy = (
-        "More copies act in one go (copies); where a frame of the environment takes milliseconds, workers step the copies side "
-        "by side"
-    )
 
     def __init__(self, seed: int, options: EnvironmentOptions, count: int) -> None:
         self.seed, self.count = seed, count
@@ -44,15 +38,8 @@ class EnvironmentSource(Source):
         self.processor: Processor | None = ControlProcessor(
             self.blueprint.shape, self.blueprint.observations.pixels is not None, self.blueprint.actions.units
         )
-        self.frames = 0  # of all copies together
-        self.finished = Finished()
         self.kept: dict[str, list[Batch]] = {}  # what random policies have achieved
         self.judged: dict[str, Judge] = {}  # by whom a policy was judged last, on each split
-
-    @cached_property
-    def copies(self) -> Copies:
-        """Return the copies to train in, which evaluating does without."""
-        return Copies(self.stage, self.blueprint, self.count, self.seed)
 
     @cached_property
     def stage(self) -> Stage:
@@ -64,20 +51,6 @@ class EnvironmentSource(Source):
     def judge(self) -> Judge:
         """Return what plays evaluations, in copies behind those to train in."""
         return Judge(self.stage, self.blueprint, self.count)
-
-    def asked(self, actor: Act | None) -> Batch:
-        """Return what to do in view of the present observations, and what the policy says of it."""
-        if actor is None:
-            return self.blueprint.actions.random(self.count, generator(self.seed, RANDOM, self.frames))
-        return actor({"input": torch.from_numpy(self.copies.observation)}, True)
-
-    def act(self, actions: np.ndarray) -> Step:
-        """Act once in every copy, and count it."""
-        step = self.copies.step(actions)
-        self.frames += self.count
-        for episode in step.episodes:
-            self.finished.add(episode)
-        return step
 
     def splits(self) -> list[str]:
         """List the splits that `evaluate` knows."""
@@ -126,6 +99,45 @@ class EnvironmentSource(Source):
             self.kept[split] = [self.judge.play(None, split, numbers) for numbers in self.judge.numbers()]
         return self.kept[split]
 
+    def close(self) -> None:
+        """Let go of all environments."""
+        if "stage" in self.__dict__:
+            self.stage.close()
+
+
+class EnvironmentSource(InEnvironment):
+    """Trains in copies of an environment, and evaluates in others."""
+
+    keeps_tensors: ClassVar[bool] = True
+    remedy = (
+        "More copies act in one go (copies); where a frame of the environment takes milliseconds, workers step the copies side "
+        "by side"
+    )
+
+    def __init__(self, seed: int, options: EnvironmentOptions, count: int) -> None:
+        super().__init__(seed, options, count)
+        self.frames = 0  # of all copies together
+        self.finished = Finished()
+
+    @cached_property
+    def copies(self) -> Copies:
+        """Return the copies to train in, which evaluating does without."""
+        return Copies(self.stage, self.blueprint, self.count, self.seed)
+
+    def asked(self, actor: Act | None) -> Batch:
+        """Return what to do in view of the present observations, and what the policy says of it."""
+        if actor is None:
+            return self.blueprint.actions.random(self.count, generator(self.seed, RANDOM, self.frames))
+        return actor({"input": torch.from_numpy(self.copies.observation)}, True)
+
+    def act(self, actions: np.ndarray) -> Step:
+        """Act once in every copy, and count it."""
+        step = self.copies.step(actions)
+        self.frames += self.count
+        for episode in step.episodes:
+            self.finished.add(episode)
+        return step
+
     def numbers(self) -> Mapping[str, float]:
         """Return the frames seen, and the means of the episodes that ended since they were last asked for."""
         return {"frames": self.frames, **self.finished.take()}
@@ -146,11 +158,6 @@ class EnvironmentSource(Source):
         self.frames = state["frames"]
         self.finished = Finished(**state["finished"])
         self.copies.load_state_dict(state)
-
-    def close(self) -> None:
-        """Let go of all environments."""
-        if "stage" in self.__dict__:
-            self.stage.close()
 
 
 class Finished:

@@ -45,9 +45,6 @@ class BehaviourCloning(Control):
     deviation of each (B, 2 action_size), as actor_critic does. Of a model that gives more than a policy, the policy is trained.
     """
 
-    default_metrics = ()  # demonstrations tell nothing of whole episodes
-    eval_metrics = ()
-
     def __init__(
         self,
         model: nn.Module,
