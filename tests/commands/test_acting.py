@@ -1,0 +1,136 @@
+"""What a trained policy answers, plays and demonstrates, by the commands."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dlx import cli
+
+pytest.importorskip("gymnasium", reason="needs the extra 'control'")
+
+CONFIG = """
+task: ppo
+data: {name: rollouts, environment: CartPole-v1, copies: 2, steps: 16, passes: 1, batch_size: 32, episodes: 2}
+model: {name: actor_critic, body: [{dense: 8}, tanh]}
+epochs: 2
+"""
+CLONING = """
+task: behaviour_cloning
+data: {name: demonstrations, environment: CartPole-v1, file: played.safetensors, episodes: 2}
+model: {name: sequential, layers: [{dense: {size: 8, activation: tanh}}, {dense: num_actions}]}
+epochs: 2
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Train for a moment, in a folder that the tests share."""
+    folder = tmp_path_factory.mktemp("acting")
+    (folder / "cart.yaml").write_text(CONFIG)
+    (folder / "cloning.yaml").write_text(CLONING)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        from dlx.commands.train import train
+
+        train("cart.yaml", [], name="cart", resume=False, runs=Path("runs"), quiet=True)
+    return folder
+
+
+@pytest.fixture
+def dlx(run, monkeypatch, capsys):
+    """Run a command in this process: its exit code, standard output and standard error."""
+    monkeypatch.chdir(run)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["dlx", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return caught.value.code or 0, out, err
+
+    return call
+
+
+def test_an_observation_is_answered_with_an_action(dlx):
+    code, out, _ = dlx("predict", "runs/cart", "0.1,0,0.02,0", "-0.1,1,0,0")
+    assert code == 0
+    header, *rows = out.splitlines()
+    assert header == "action,probability 0,probability 1"
+    assert {row.split(",")[0] for row in rows} <= {"0", "1"}
+    assert len(rows) == 2
+    found = json.loads(dlx("predict", "runs/cart", "--json", "0.1,0,0.02,0")[1])
+    assert sum(found["probability"].values()) == pytest.approx(1)
+
+
+def test_episodes_are_played_the_same_each_time(dlx):
+    code, out, _ = dlx("predict", "runs/cart", "--episodes", "2", "--json")
+    assert code == 0
+    first, second = map(json.loads, out.splitlines())
+    assert first["return"] == first["length"] > 5
+    assert second["episode"] == 1
+    assert dlx("predict", "runs/cart", "--episodes", "2", "--json")[1] == out
+    assert dlx("predict", "runs/cart", "--episodes", "2", "--seed", "1", "--json")[1] != out
+
+
+def test_episodes_are_filmed(dlx):
+    pytest.importorskip("pygame", reason="CartPole draws by it")
+    code, out, _ = dlx("predict", "runs/cart", "--episodes", "1", "--video", "--output", "films", "--json")
+    assert code == 0
+    with Image.open(json.loads(out)["file"]) as image:
+        assert image.n_frames > 5
+        assert image.size == (300, 200)
+    code, out, _ = dlx("eval", "runs/cart")
+    assert code == 0
+    assert "test_best_episode.png" in out
+    assert Path("runs/cart/plots/test_worst_episode.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--video"], "--video films what --episodes N plays"),
+        (["--episodes", "1", "0,0,0,0"], "leave out inputs"),
+        (["--episodes", "1", "--output", "x"], "--output is the folder of what --video films"),
+        (["0,0"], "'0,0': has 2 cells, not the 4 numbers of an observation"),
+        ([], "--episodes N for one that acts"),
+    ],
+)
+def test_what_makes_no_sense_is_told(dlx, given, told):
+    code, _, err = dlx("predict", "runs/cart", *given)
+    assert code == 2
+    assert told in err
+
+
+def test_a_policy_is_cloned_from_what_it_demonstrates(dlx):
+    code, out, _ = dlx("record", "runs/cart", "-o", "played.safetensors", "--episodes", "3")
+    assert code == 0
+    assert out.startswith("wrote played.safetensors: 3 episodes, ")
+    code, _, err = dlx("record", "runs/cart", "-o", "played.safetensors")
+    assert code == 2
+    assert "nothing is overwritten" in err
+    assert dlx("train", "cloning.yaml", "--name", "clone")[0] == 0
+    assert dlx("predict", "runs/clone", "0,0,0,0")[0] == 0
+    Path("played.safetensors").unlink()
+    code, out, err = dlx("eval", "runs/clone")
+    assert code == 0, err
+    assert "episode_return" in out
+
+
+def test_random_actions_are_recorded(dlx):
+    code, out, _ = dlx("record", "random", "CartPole-v1", "-o", "random.safetensors", "--episodes", "2")
+    assert code == 0
+    assert "2 episodes" in out
+    for given, told in (
+        (["random", "-o", "x"], "say in which environment"),
+        (["random", "CartPole-v1"], "-o FILE names the file"),
+        (["runs/cart", "CartPole-v1", "-o", "x"], "--set data.environment=CartPole-v1"),
+        (["random", "CartPol-v1", "-o", "x"], "did you mean 'CartPole-v1'?"),
+    ):
+        code, _, err = dlx("record", *given)
+        assert code == 2
+        assert told in err
