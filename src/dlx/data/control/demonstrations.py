@@ -48,14 +48,9 @@ class Demonstrations(InEnvironment):
         if wanted_splits is None:  # else it is to be judged only, and what it learned from need not be there
             words = self._fitting(file)
             self.digests["train"] = _digest(words)
-<<<<<<< HEAD
             self.memory = InMemorySource(
                 seed, {"train": words}, self.facts, batch_size=batching.batch_size, drop_last=batching.drop_last
             )
-=======
-            size, drop_last = batching.batch_size, batching.drop_last
-            self.memory = InMemorySource(seed, {"train": words}, self.facts, batch_size=size, drop_last=drop_last)
->>>>>>> c_play
             self.batches_per_epoch, self.batch_sizes = self.memory.batches_per_epoch, self.memory.batch_sizes
 
     def _fitting(self, file: str) -> dict[str, Tensor]:
