@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dlx import __version__
 from dlx.commands.generating import create
 from dlx.errors import UsageError
 
@@ -31,7 +30,7 @@ def record(what: str, environment: str | None, output: Path | None, episodes: in
         source.close()
     from dlx.core.demonstrations import packed
 
-    create(output, packed(played, {**about, "seed": seed, "dlx": __version__}))
+    create(output, packed(played, {**about, "seed": seed}))
     return _told(output, played)
 
 
