@@ -89,7 +89,7 @@ def test_a_class_is_asked_for_by_name(here, tmp_path):
     [
         (["runs/asked", "--count", 1, "--label", "seven"], "--label seven: unknown class; there is 0, 1, 2"),
         (["runs/free", "--count", 1, "--label", 7], "model.conditional: true learns them"),
-        (["runs/free"], "give inputs to answer, or --count N"),
+        (["runs/free"], "give inputs to answer, --count N"),
         (["runs/free", "x.png"], "makes images: dlx predict runs/free --count 64"),
         (["runs/free", "x.png", "--count", 3], "leave out the inputs"),
         (["runs/free", "x.png", "--label", 3], "--label chooses what --count makes"),
