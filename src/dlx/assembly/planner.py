@@ -97,7 +97,7 @@ def _unknown(kind: Registry, name: str, plugins: list[str] | None) -> str:
     if plugins is not None:  # it was known when the training began
         files = " ".join(f"--plugin {file}" for file in plugins or ["FILE"])
         return f"unknown {kind.kind}; was it trained with {files}? Give that here too"
-    if nearest(name, kind.names()) or len(kind.names()) <= MOST_NAMED:
+    if nearest(name, kind.names()) or len(kind.names()) <= MOST_NAMED or kind.kind not in LISTED:
         return unknown(kind.kind, name, kind.names())
     return f"unknown {kind.kind}; dlx {LISTED[kind.kind]} names all there are, and --plugin FILE brings one of your own"
 

@@ -37,16 +37,18 @@ class Answering:
     def window(self, examples: list[Any], start: int) -> list[dict[str, Any]]:
         """Answer examples, the longest first, and give the answers in order; `start` examples came before.
 
-        Without a processor that skips there is an answer an example.
+        Without a processor that skips there are as many answers an example as it gives.
         """
-        answers = {place: found for place, one in enumerate(examples) if (found := self.processor.blank(one)) is not None}
+        answers = {place: [found] for place, one in enumerate(examples) if (found := self.processor.blank(one)) is not None}
         asked = [place for place in range(len(examples)) if place not in answers]
+        each = self.processor.answers
         asked.sort(key=lambda place: -self.processor.length(examples[place]))  # equal lengths stay in order
         for first in range(0, len(asked), self.processor.batch_size):
             places = asked[first : first + self.processor.batch_size]
             found = self.batch([examples[place] for place in places], [start + place for place in places])
-            answers |= dict(zip(places, found, strict=not self.processor.skip_bad))
-        return [answers[place] for place in sorted(answers)]
+            rows = [found[row : row + each] for row in range(0, len(found), each)]
+            answers |= dict(zip(places, rows, strict=not self.processor.skip_bad))
+        return [answer for place in sorted(answers) for answer in answers[place]]
 
     def batch(self, examples: list[Any], numbers: list[int]) -> list[dict[str, Any]]:
         """Answer examples, numbered from 0, of one batch."""

@@ -72,8 +72,9 @@ def digit_scenes(
     augment: AugmentationList | None = None,
     batching: Batching,
 ) -> Source:
-    """Scenes of 2 to 6 handwritten digits (scikit-learn's, of real hands) with boxes, with masks of 11 classes, or with
-    boxes and a mask each (instances).
+    """Scenes of 2 to 6 handwritten digits with boxes, with masks of 11 classes, or with boxes and a mask each (instances).
+
+    The digits are scikit-learn's, of real hands.
 
     Digits of 17 to 40 % of the side, in bright colours, lie apart from each other on a background of soft and fine noise,
     among lines, rings and discs that are no digits. All is drawn by `split_seed`: a split's scenes are the same however many
