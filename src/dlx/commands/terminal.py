@@ -34,6 +34,9 @@ class _Escaping(logging.Formatter):
 def prepare(plugins: list[str] | None) -> None:
     """Let what components have to say reach stderr, and load the user's own."""
     log = logging.getLogger("dlx")
+    for handler in log.handlers:
+        if isinstance(handler, logging.StreamHandler) and isinstance(handler.formatter, _Escaping):
+            handler.stream = sys.stderr  # which a program that calls this twice may have changed in between
     if not log.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(_Escaping())
