@@ -2,11 +2,11 @@ import os
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-from dlx import cli
+from tests.helpers.command_line import typed
 
 IRIS = """\
 task: classification
@@ -34,16 +34,7 @@ def _folder(tmp_path, monkeypatch):
 def dlx(monkeypatch, capsys):
     """Run a command in this process: its exit code, standard output and standard error."""
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dlx", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return caught.value.code or 0, out, err
-
-    return run
+    return partial(typed, monkeypatch, capsys)
 
 
 # What must not cost an import of torch.

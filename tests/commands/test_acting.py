@@ -1,13 +1,12 @@
 """What a trained policy answers, plays and demonstrates, by the commands."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
-
-from dlx import cli
+from tests.helpers.command_line import typed
 
 pytest.importorskip("gymnasium", reason="needs the extra 'control'")
 
@@ -44,16 +43,7 @@ def dlx(run, monkeypatch, capsys):
     """Run a command in this process: its exit code, standard output and standard error."""
     monkeypatch.chdir(run)
 
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dlx", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return caught.value.code or 0, out, err
-
-    return call
+    return partial(typed, monkeypatch, capsys)
 
 
 def test_an_observation_is_answered_with_an_action(dlx):

@@ -1,14 +1,13 @@
 """The commands from a config to answers, and what they list and show."""
 
 import json
-import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.helpers.command_line import typed
 from tests.test_cli import IRIS
-
-from dlx import cli
 
 
 @pytest.fixture(autouse=True)
@@ -21,16 +20,7 @@ def _folder(tmp_path, monkeypatch):
 def dlx(monkeypatch, capsys):
     """Run a command in this process: its exit code, standard output and standard error."""
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dlx", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return caught.value.code or 0, out, err
-
-    return run
+    return partial(typed, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ import logging
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.helpers.command_line import typed
 from tests.test_cli import IRIS
 
 from dlx import cli
@@ -28,16 +30,7 @@ def _folder(tmp_path, monkeypatch):
 def dlx(monkeypatch, capsys):
     """Run a command in this process: its exit code, standard output and standard error."""
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dlx", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return caught.value.code or 0, out, err
-
-    return run
+    return partial(typed, monkeypatch, capsys)
 
 
 # Rows that begin with a dash.

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.helpers.small_texts import BAD, GOOD, judge, writer
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 import dlx
 from dlx.cli import app
+from dlx.commands.explaining import explanation
 from dlx.errors import UsageError
 
 RNN = {"name": "text_rnn", "embedding_size": 16, "size": 16}
@@ -123,3 +125,11 @@ def test_a_folder_for_no_picture_is_refused(judging):
     with pytest.raises(UsageError, match="--output why: the words that decide are printed"):
         predict(judging, "a lovely film", "--explain", "--output", "why")
     assert not Path("why").exists()
+
+
+def test_pixels_and_boxes_are_not_explained():
+    processor = SimpleNamespace(has_parts=False)
+    for words in ({"label", "pixel_probability"}, {"box", "box_score", "box_label"}, {"value"}):
+        learner = SimpleNamespace(task=SimpleNamespace(predicts=frozenset(words), model=None))
+        with pytest.raises(UsageError, match="only classes of images and of texts"):
+            explanation(learner, {"channel_mean": [0.5]}, processor, None)

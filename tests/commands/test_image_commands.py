@@ -162,7 +162,7 @@ def test_what_cannot_be_explained_is_said(here, tmp_path):
         dlx("predict", "runs/flat", "bars/upright/1.png", "--explain")
     Path("iris.yaml").write_text("task: classification\ndata: iris\nmodel: mlp\nepochs: 0\n")
     dlx("train", "iris.yaml")
-    with pytest.raises(UsageError, match="only answers to images, classes of texts"):
+    with pytest.raises(UsageError, match="only classes of images and of texts"):
         dlx("predict", "runs/iris", "5,3,1,0.2", "--explain")
 
 

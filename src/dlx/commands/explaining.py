@@ -31,14 +31,12 @@ class Explanation(ABC):
 
 def explanation(learner: Any, facts: Mapping[str, Any], processor: Any, folder: Path | None) -> Explanation:
     """Choose how answers can be explained; pictures are written into `folder`. Raises UsageError where there is no way."""
-    if "channel_mean" in facts:
+    if "channel_mean" in facts and {"label", "probability"} <= learner.task.predicts:
         return HeatMaps(learner, facts, Pictures(folder or Path()))
     if "output" in learner.task.predicts and isinstance(learner.task.model, Attending):
         return AttentionMaps(learner, processor, Pictures(folder or Path()))
     if not processor.has_parts or "logits" not in learner.task.predicts:
-        raise UsageError(
-            "--explain: only answers to images, classes of texts, and texts by a model with attention are explained"
-        )
+        raise UsageError("--explain: only classes of images and of texts, and texts by a model with attention, are explained")
     if folder is not None:
         raise UsageError(f"--output {folder}: the words that decide are printed, and no file is written")
     from dlx.commands.deciding_words import DecidingWords

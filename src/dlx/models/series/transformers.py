@@ -42,7 +42,7 @@ class PatchTST(Forecaster):
         stride: PositiveInt = 8,
         size: PositiveInt = 16,
         heads: PositiveInt = 4,
-        layers: PositiveInt = 3,
+        num_layers: PositiveInt = 3,
         feedforward: PositiveInt = 128,
         dropout: Rate = 0.3,
         head_dropout: Rate = 0.0,
@@ -57,7 +57,7 @@ class PatchTST(Forecaster):
         count = (sizes.look_back + stride - patch) // stride + 1
         self.embed, self.dropout = nn.Linear(patch, size), nn.Dropout(dropout)
         self.positions = nn.Parameter(torch.empty(count, size).uniform_(-0.02, 0.02))
-        self.encoder = encoder(layers, size, heads, feedforward, dropout)
+        self.encoder = encoder(num_layers, size, heads, feedforward, dropout)
         self.output = nn.Linear(count * size, sizes.horizon * self.numbers)
         self.head_dropout = nn.Dropout(head_dropout)
 
@@ -84,7 +84,7 @@ class ITransformer(Forecaster):
         *,
         size: PositiveInt = 128,
         heads: PositiveInt = 8,
-        layers: PositiveInt = 2,
+        num_layers: PositiveInt = 2,
         feedforward: PositiveInt = 128,
         dropout: Rate = 0.1,
         instance_norm: bool = True,
@@ -92,7 +92,7 @@ class ITransformer(Forecaster):
     ) -> None:
         super().__init__(sizes, forecasts, instance_norm, affine=False)
         self.embed, self.dropout = nn.Linear(sizes.look_back, size), nn.Dropout(dropout)
-        self.encoder = encoder(layers, size, heads, feedforward, dropout)
+        self.encoder = encoder(num_layers, size, heads, feedforward, dropout)
         self.output = nn.Linear(size, sizes.horizon * self.numbers)
 
     def forecast(self, steps: Tensor) -> Tensor:
