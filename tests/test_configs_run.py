@@ -62,6 +62,8 @@ def overrides(name: str, text: str, folder: Path) -> list[str]:
         changes += ["data.batch_size=16", "data.val=0.005"]
     if "cifar10_mobilenet" in name:
         changes += ["model.weights=none"]
+    if name.startswith(("detection/bccd", "segmentation/camvid")):
+        changes += ["data.image_size=[96, 128]", "data.batch_size=4", "trainer.evaluate_every=2"]
     return changes
 
 
