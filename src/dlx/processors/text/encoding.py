@@ -46,8 +46,8 @@ class Encoder:
 
 def described(tokenizer: Tokenizer, most: int, lowercase: bool = False) -> str:
     """Say what texts of at most so many pieces are cut into."""
-    kind = f"{tokenizer.kind}{', in lower case' if lowercase or tokenizer.lowercase else ''}"
-    return f"text, up to {most:,} {kind}; {tokenizer.size:,} codes"
+    case = "in lower case" if lowercase else tokenizer.case
+    return f"text, up to {most:,} {tokenizer.kind}{', ' * bool(case)}{case}; {tokenizer.size:,} codes"
 
 
 def marked(tokenizer: Tokenizer, texts: Iterable[str], most: int) -> tuple[list[list[int]], int]:
