@@ -20,7 +20,6 @@ from torchvision.transforms import v2
 
 import contest
 
-JITTER = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
 FLOATS = [v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True), v2.ToPureTensor()]
 
 
@@ -51,13 +50,12 @@ class Boxes(torch.utils.data.Dataset[Any]):
 class Masks(torch.utils.data.Dataset[Any]):
     """Streets with a class a pixel, cut out and scaled at random."""
 
-    def __init__(self, path: str, size: tuple[int, int], jitter: bool) -> None:
+    def __init__(self, path: str, size: tuple[int, int]) -> None:
         lines = Path(path, "train.txt").read_text().splitlines()
         self.pairs = [tuple(Path(path, word) for word in line.split()) for line in lines]
         crop = v2.RandomResizedCrop(size, scale=(0.3, 1.0), antialias=True)
-        colors = [v2.ColorJitter(**JITTER)] if jitter else []
         normalize = v2.Normalize([0.4] * 3, [0.3] * 3)
-        self.change = v2.Compose([v2.ToImage(), crop, v2.RandomHorizontalFlip(), *colors, *FLOATS, normalize])
+        self.change = v2.Compose([v2.ToImage(), crop, v2.RandomHorizontalFlip(), *FLOATS, normalize])
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -96,14 +94,12 @@ def boxes(path: str, name: str, batch: int, workers: int, warmup: int, steps: in
     return train(model, (sum(model(list(x), list(y)).values()) for x, y in batches), warmup, steps)
 
 
-def masks(
-    path: str, model: Any, size: tuple[int, int], jitter: bool, batch: int, workers: int, warmup: int, steps: int
-) -> dict[str, float]:
+def masks(path: str, model: Any, size: tuple[int, int], batch: int, workers: int, warmup: int, steps: int) -> dict[str, float]:
     """Train a segmentation network as torchvision's reference does."""
     cross_entropy = nn.CrossEntropyLoss(ignore_index=11)
 
     def losses() -> Iterator[torch.Tensor]:
-        for images, target in endless(Masks(path, size, jitter), batch, workers):
+        for images, target in endless(Masks(path, size), batch, workers):
             given = model(images)
             yield cross_entropy(given["out"] if isinstance(given, dict) else given, target)
 
