@@ -24,6 +24,14 @@ epochs: 2
 """
 
 
+ADVISED = """
+task: {name: dagger, expert: runs/cart}
+data: {name: SOURCE, environment: CartPole-v1, copies: 2, batch_size: 16, episodes: 2}
+model: {name: sequential, layers: [{dense: {size: 8, activation: tanh}}, {dense: num_actions}]}
+steps: 4
+"""
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Train for a moment, in a folder that the tests share."""
@@ -111,12 +119,45 @@ def test_a_policy_is_cloned_from_what_it_demonstrates(dlx):
     assert "episode_return" in out
 
 
-def test_random_actions_are_recorded(dlx):
-    code, out, _ = dlx("record", "random", "CartPole-v1", "-o", "random.safetensors", "--episodes", "2")
-    assert code == 0
-    assert "2 episodes" in out
+@pytest.mark.parametrize("source", ["rollouts, steps: 16", "replay, warmup: 16, warmup_actions: policy"])
+def test_a_policy_is_learned_from_a_trained_one_and_works_without_it(dlx, source):
+    Path("advised.yaml").write_text(ADVISED.replace("SOURCE", source))
+    name = source.partition(",")[0]
+    code, _, err = dlx("train", "advised.yaml", "--name", name)
+    assert code == 0, err
+    Path("runs/cart").rename("runs/away")
+    try:
+        assert dlx("predict", f"runs/{name}", "0,0,0,0")[0] == 0
+        assert dlx("eval", f"runs/{name}")[0] == 0
+        code, _, err = dlx("train", "advised.yaml", "--name", "other")
+        assert code == 2
+        assert "task.expert: no file or folder" in err
+    finally:
+        Path("runs/away").rename("runs/cart")
+
+
+def test_an_expert_of_something_else_is_refused(dlx):
+    Path("advised.yaml").write_text(ADVISED.replace("SOURCE", "replay"))
+    code, _, err = dlx("check", "advised.yaml", "data.environment=MountainCar-v0")
+    assert code == 2
+    assert "task.expert: " in err
+    assert "shows or takes something else: its input_shape is [4], and that of the data [2]" in err
+    Path("flowers.yaml").write_text("{task: classification, data: iris, model: mlp, epochs: 0}")
+    assert dlx("train", "flowers.yaml")[0] == 0
+    code, _, err = dlx("check", "advised.yaml", "task.expert=runs/flowers")
+    assert code == 2
+    assert "its task 'classification' does not act" in err
+
+
+def test_random_and_scripted_actions_are_recorded(dlx):
+    for kind in ("random", "scripted"):
+        code, out, _ = dlx("record", kind, "CartPole-v1", "-o", f"{kind}.safetensors", "--episodes", "2")
+        assert code == 0
+        assert "2 episodes" in out
+    assert "return 500 " in out
     for given, told in (
         (["random", "-o", "x"], "say in which environment"),
+        (["scripted", "Acrobot-v1", "-o", "x"], "no scripted policy; give a run"),
         (["random", "CartPole-v1"], "-o FILE names the file"),
         (["runs/cart", "CartPole-v1", "-o", "x"], "--set data.environment=CartPole-v1"),
         (["random", "CartPol-v1", "-o", "x"], "did you mean 'CartPole-v1'?"),

@@ -21,12 +21,11 @@ def play(
     data are no environment.
     """
     loaded = load(path)
-    from dlx.engine.actor import Actor
+    from dlx.assembly.policy import playing  # torch loads only once the checkpoint is known to be whole
 
-    built = loaded.experiment(loaded.spec(overrides), loaded.trained_on(()), lambda plan: loaded.approve(plan, trust))
-    loaded.fill(built.task)
+    built, actor = playing(loaded, overrides, trust)
     try:
-        episodes = built.source.play(Actor(built.task, built.device), count, seed, filmed)
+        episodes = built.source.play(actor, count, seed, filmed)
         folder = folder_for(output, "played") if filmed else None
         for number, played in enumerate(episodes):
             row = {"episode": number, "return": math.fsum(played.rewards.tolist()), "length": len(played.rewards)}

@@ -85,6 +85,10 @@ class Source(ABC):
         """
         raise UsageError("the data are no environment, so there are no episodes to play")
 
+    def expert(self) -> Act | None:
+        """Return a policy for its environment that nobody had to learn; None where there is none."""
+        return None
+
     def films(self, split: str) -> Iterator[tuple[str, Film]]:
         """Yield films of what is worth watching in the last evaluation of a split, by name; nothing where there is nothing."""
         return iter(())

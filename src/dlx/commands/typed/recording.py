@@ -11,9 +11,11 @@ from dlx.commands.typed.options import Device, Output, Plugin, Settings, with_se
 
 
 def record(
-    what: Annotated[str, typer.Argument(metavar="RUN|random", help="A run or checkpoint that plays, or random actions.")],
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|scripted|random", help="A run or checkpoint that plays, or what needs none.")
+    ],
     environment: Annotated[
-        str | None, typer.Argument(metavar="[ENVIRONMENT]", help="Where random actions play.", show_default=False)
+        str | None, typer.Argument(metavar="[ENVIRONMENT]", help="Where scripted or random actions play.", show_default=False)
     ] = None,
     output: Output = None,
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="How many are played.")] = 50,

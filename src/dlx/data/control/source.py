@@ -13,6 +13,7 @@ from dlx.core import Act, Batch, Film, Played, Processor, Source
 from dlx.data.control.copies import Copies, Step
 from dlx.data.control.environment import Blueprint, Episode
 from dlx.data.control.evaluation import SPLITS, Judge, as_array
+from dlx.data.control.experts import scripted
 from dlx.data.control.options import EnvironmentOptions
 from dlx.data.control.playing import Player, each
 from dlx.data.control.stage import Here, Stage
@@ -78,6 +79,10 @@ class InEnvironment(Source):
             return as_array(answer["action"])
 
         return each(Player(self.blueprint, filmed), choose, ("played", seed), count)
+
+    def expert(self) -> Act | None:
+        """Return the scripted policy of its environment."""
+        return scripted(self.blueprint.name, self.blueprint.observations.shape[0])
 
     def films(self, split: str) -> Iterator[tuple[str, Film]]:
         """Yield the best and the worst episode of the last evaluation, played again by the same actions."""
