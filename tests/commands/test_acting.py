@@ -149,6 +149,19 @@ def test_an_expert_of_something_else_is_refused(dlx):
     assert "its task 'classification' does not act" in err
 
 
+def test_demonstrations_may_be_minaris(dlx):
+    for package in ("minari", "h5py"):
+        pytest.importorskip(package, reason="needs the extra 'minari'")
+    code, out, _ = dlx("record", "scripted", "CartPole-v1", "-o", "cart-v0", "--format", "minari", "--episodes", "2")
+    assert code == 0
+    assert out.startswith("wrote cart-v0: 2 episodes, ")
+    code, out, err = dlx("check", "cloning.yaml", "data.file=cart-v0")
+    assert code == 0, err
+    code, _, err = dlx("record", "random", "CartPole-v1", "-o", "cart-v0", "--format", "minari")
+    assert code == 2
+    assert "nothing is overwritten" in err
+
+
 def test_random_and_scripted_actions_are_recorded(dlx):
     for kind in ("random", "scripted"):
         code, out, _ = dlx("record", kind, "CartPole-v1", "-o", f"{kind}.safetensors", "--episodes", "2")

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
-from dlx.commands.generating import create
+from dlx.commands.generating import writing
 from dlx.errors import UsageError
 
 RANDOM, SCRIPTED = "random", "scripted"
 ACTING = "rollouts"  # the data set in whose environment plays what was not trained
 
 
-def record(what: str, environment: str | None, output: Path | None, episodes: int, seed: int, overrides: list[str]) -> str:
-    """Play episodes, which follow from `seed`, and write them into a file; say what it holds.
+def record(
+    what: str,
+    environment: str | None,
+    output: Path | None,
+    episodes: int,
+    seed: int,
+    overrides: list[str],
+    form: str = "dlx",
+) -> str:
+    """Play episodes, which follow from `seed`, and write them down in a form; say what is there.
 
     `what` plays: a checkpoint, or a script or random actions in an environment.
     Raises UsageError where the file is there already, before anything is played.
     """
     if output is None:
         raise UsageError("-o FILE names the file to write, such as -o demonstrations.safetensors")
-    if os.path.lexists(output):
-        raise UsageError(f"{output}: is there already, and nothing is overwritten")
     source, actor, about = (
         _untrained(what, environment, overrides) if what in (RANDOM, SCRIPTED) else _trained(what, environment, overrides)
     )
     try:
-        played = list(source.play(actor, episodes, seed))
+        with writing(output):
+            played = source.record(source.play(actor, episodes, seed), output, form, {**about, "seed": seed})
     finally:
         source.close()
-    from dlx.core.demonstrations import packed
-
-    create(output, packed(played, {**about, "seed": seed}))
     return _told(output, played)
 
 

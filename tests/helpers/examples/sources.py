@@ -215,7 +215,7 @@ def series_csv(folder, patch):
 
 
 def demonstrations(folder, patch):
-    from dlx.core.demonstrations import packed
+    from dlx.data.control.demonstration_file import packed
     from dlx.registry import sources
 
     choices, _ = check(sources.signatures["rollouts"], rollouts(folder, patch))

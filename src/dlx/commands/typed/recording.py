@@ -20,6 +20,9 @@ def record(
     output: Output = None,
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="How many are played.")] = 50,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which episodes are played.")] = 0,
+    form: Annotated[
+        str, typer.Option("--format", metavar="dlx|minari", help="One file, or a folder as Minari has it.")
+    ] = "dlx",
     settings: Settings = None,
     device: Device = None,
     plugin: Plugin = None,
@@ -28,4 +31,4 @@ def record(
     prepare(plugin)
     from dlx.commands.recording import record as run
 
-    say(run(what, environment, output, episodes, seed, with_settings(settings, device)))
+    say(run(what, environment, output, episodes, seed, with_settings(settings, device), form))
