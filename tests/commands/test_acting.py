@@ -82,6 +82,13 @@ def test_episodes_are_filmed(dlx):
     with Image.open(json.loads(out)["file"]) as image:
         assert image.n_frames > 5
         assert image.size == (300, 200)
+    pytest.importorskip("av", reason="needs the extra 'video'")
+    code, out, _ = dlx("predict", "runs/cart", "--episodes", "1", "--video", "--format", "mp4", "--output", "films", "--json")
+    assert code == 2  # the folder holds films already
+    code, out, _ = dlx("predict", "runs/cart", "--episodes", "1", "--video", "--format", "mp4", "--output", "videos", "--json")
+    assert code == 0
+    assert Path(json.loads(out)["file"]).name == "episode-000.mp4"
+    assert Path("videos/episode-000.mp4").read_bytes()[4:8] == b"ftyp"
     code, out, _ = dlx("eval", "runs/cart")
     assert code == 0
     assert "test_best_episode.png" in out
@@ -94,6 +101,8 @@ def test_episodes_are_filmed(dlx):
         (["--video"], "--video films what --episodes N plays"),
         (["--episodes", "1", "0,0,0,0"], "leave out inputs"),
         (["--episodes", "1", "--output", "x"], "--output is the folder of what --video films"),
+        (["--episodes", "1", "--format", "mp4"], "--format is that of the films of --video"),
+        (["--episodes", "1", "--video", "--format", "mp5"], "unknown format; did you mean 'mp4'?"),
         (["0,0"], "'0,0': has 2 cells, not the 4 numbers of an observation"),
         ([], "--episodes N for one that acts"),
     ],
