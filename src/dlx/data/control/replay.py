@@ -62,7 +62,7 @@ class Replay(EnvironmentSource):
             setting = "n_step" if n_step > 1 else "frame_stack"
             raise ComponentError(f"goes together with {setting}: 1 only", ("hindsight",))
         self.hindsight = Hindsight(self.blueprint, hindsight) if hindsight else None
-        self.memory = Memory(capacity, copies)
+        self.memory = Memory(capacity, copies, options.frame_stack if self.blueprint.observations.pixels else None)
         self.priorities = Priorities(self.memory.rows * copies, priorities) if priorities.priority_exponent else None
         self.warmup, self.frames_per_batch, self.batch_size = pace.warmup, pace.frames_per_batch, batch_size
         self.by_chance = pace.warmup_actions == "random"
@@ -109,7 +109,7 @@ class Replay(EnvironmentSource):
         if self.hindsight:
             self.hindsight(found, self.memory, slots, _shares(draw, 2, self.batch_size))
         if self.priorities:
-            found["weight"] = self.priorities.weights(slots, len(self.memory))
+            found["weight"] = self.priorities.weights(slots, len(self.memory), self.batches)
         return {word: torch.from_numpy(value) for word, value in found.items()} | {"index": torch.from_numpy(slots)}
 
     def hear(self, index: Tensor, feedback: Tensor) -> None:
