@@ -86,7 +86,7 @@ class DirectionalAccuracy(ForecastErrors):
         super().merge(other)
         self.moved += other.moved
 
-    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    def error(self, value: np.ndarray, truth: np.ndarray, unit: np.ndarray) -> np.ndarray:
         return (np.sign(value - self.last) == np.sign(truth - self.last)) & (truth != self.last)
 
     def each(self) -> list[float]:
@@ -112,7 +112,7 @@ class HorizonErrors(Scaled):
 
     def update(self, prediction: Batch, batch: Batch) -> None:
         super().update(prediction, batch)
-        error = (as_array(prediction["value"]) - self.truth(batch)) / self.std
+        error = (as_array(prediction["value"]) - self.truth(batch)) / self.unit(batch)
         self.counts += np.histogram(np.clip(error, self.EDGES[0], self.EDGES[-1]), self.EDGES)[0]
         self.moments += (error.sum(), (error**2).sum())
 
