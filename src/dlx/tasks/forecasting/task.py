@@ -73,6 +73,7 @@ class Forecasting(Task):
         self.loss_name, self.head = loss, make_head(loss, self.levels)
         further = () if loss in POINT else ("quantile_loss", "coverage")
         self.eval_metrics = (
+            "skill_interval",
             "mae_in_units",
             "rmse_in_units",
             "mase",
