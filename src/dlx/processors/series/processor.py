@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,29 +19,21 @@ from dlx.processors.series.series import Columns, Reading, Series
 from dlx.processors.series.static import StaticColumns
 from dlx.processors.series.steps import Step, parse_step
 from dlx.processors.series.times import TimeFormat, Times
+from dlx.processors.series.window import Window
+from dlx.processors.series.writing import ForecastFiles
 from dlx.registry import processors
-
-
-@dataclass(frozen=True)
-class Window:
-    """The end of a series, from which a forecast goes on: values (L, V), known (L + H, K), L + H times, the H as they are written."""
-
-    name: str
-    values: np.ndarray
-    known: np.ndarray
-    times: Times
-    ahead: list[str]
-    file: str
 
 
 @processors("series")
 class SeriesProcessor(Processor):
     """Series to `input` float32 (B, L, V), standardised, targets first, and `known` (B, L + H, K) where there is any.
 
-    `answers` of a forecast are as many as it has steps, each with its date. `spans` says in words which rows each split has.
+    `answers` of a forecast are as many as it has steps, each with its date; they are written to a folder as dated rows, with
+    a picture of the series that go on. `spans` says in words which rows each split has.
     """
 
     name = "series"
+    writes = True
 
     def __init__(
         self,
@@ -59,6 +51,7 @@ class SeriesProcessor(Processor):
         self.look_back, self.horizon, self.answers = look_back, horizon, horizon
         self.calendar, self.spans = list(calendar), list(spans)
         self.encoded: list[Window] = []
+        self.files = ForecastFiles(reading.columns.targets)
 
     @property
     def targets(self) -> int:
@@ -149,6 +142,10 @@ class SeriesProcessor(Processor):
                 assert bands is not None
                 answer[f"{target} {level}"] = float(bands[place, number])
         return answer
+
+    def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
+        """Write dated rows and a picture of each file gone on with: NAME.forecast.csv and NAME.forecast.png."""
+        self.files.write(folder, self.encoded, answers, prediction)
 
     def place(self, example: Window) -> str:
         """Return the file of an example."""

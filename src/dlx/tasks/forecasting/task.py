@@ -154,7 +154,8 @@ class Forecasting(Task):
             column = place % self.targets
             some = None if bands is None else bands[place, :, column]
             title = f"{self.names[column]}, window {int(batch['index'][window]) + 1:,}"
-            panels.append(Panel(title, history[place, :, column], truth[place, :, column], value[place, :, column], some))
+            one = (history[place, :, column], value[place, :, column])
+            panels.append(Panel(title, *one, some, self.levels, truth[place, :, column]))
         return {"forecasts": forecasts(panels)}
 
     def remarks(self, scalars: Mapping[str, float]) -> Iterator[str]:
