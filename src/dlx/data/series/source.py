@@ -12,6 +12,7 @@ import torch
 
 from dlx.core import Processor
 from dlx.data.options import Batching, Checkpoint
+from dlx.data.series.leaks import refuse_future
 from dlx.data.series.options import SeriesEncoding, TimeSplits, Windowing
 from dlx.data.series.splits import part
 from dlx.data.series.windows import Layout, Windows
@@ -75,6 +76,7 @@ def _fit(series: Sequence[Series], reading: Reading, form: TimeFormat, parts: Pa
     """Fit scales to the rows of the training part, and find what static columns hold."""
     calendar = options.encoding.calendar or []
     windowing, columns = options.windowing, reading.columns
+    refuse_future(series, columns, windowing.horizon)
     static = fit_static(columns.static, [one.static for one in series]) if columns.static else None
     made = SeriesProcessor(reading, form, _no_scales(), windowing.look_back, windowing.horizon, calendar, (), static)
     rows = parts["train"]
