@@ -80,6 +80,7 @@ def test_predicting_into_a_folder_writes_dated_rows_and_a_picture_beside_them(ru
     assert {file.name for file in out.iterdir()} == {
         f"ahead{number}.forecast.{kind}" for number in ("", "-2") for kind in ("csv", "png")
     }
+    assert f"wrote {out / 'ahead-2.forecast.csv'} and ahead-2.forecast.png" in told.stderr
     rows = list(csv.DictReader((out / "ahead.forecast.csv").read_text().splitlines()))
     assert rows == list(csv.DictReader(io.StringIO(told.stdout)))
     assert (out / "ahead.forecast.png").stat().st_size > 5000

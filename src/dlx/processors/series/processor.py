@@ -147,6 +147,11 @@ class SeriesProcessor(Processor):
         """Write dated rows and a picture of each file gone on with: NAME.forecast.csv and NAME.forecast.png."""
         self.files.write(folder, self.encoded, answers, prediction)
 
+    def remarks(self) -> Iterator[str]:
+        """Yield which files were written."""
+        for path in self.files.begun.values():
+            yield f"wrote {path} and {path.with_suffix('.png').name}"
+
     def place(self, example: Window) -> str:
         """Return the file of an example."""
         return example.file
