@@ -308,8 +308,9 @@ def text_pairs(folder):
 
 def series(folder):
     """Fit the processor of a small file of series, and cut the ends of two."""
-    from dlx.processors.series.processor import Scales, SeriesProcessor
-    from dlx.processors.series.reading import Columns, Reading
+    from dlx.processors.series.processor import SeriesProcessor
+    from dlx.processors.series.scales import Scales
+    from dlx.processors.series.series import Columns, Reading
     from dlx.processors.series.steps import Step
     from dlx.processors.series.times import DAY, TimeFormat
 
