@@ -238,6 +238,7 @@ METRICS = {
     "coco_ap": ({}, boxed, DETECTION + "test_the_numbers_are_pycocotools"),
     "coco_mask_ap": ({}, outlined, "tests/metrics/detection/test_masks.py::test_the_numbers_are_pycocotools"),
     "coco_ap_report": ({}, boxed, DETECTION + "test_the_numbers_of_classes_are_pycocotools"),
+    "box_confusion": ({}, boxed, "tests/metrics/detection/test_confusion.py::test_it_is_the_largest_overlaps_one_by_one"),
     "perplexity": ({}, spoken, {"perplexity": _perplexity()}),
     "length_ratio": ({}, spoken, TEXTS + "test_the_length_ratio_counts_words"),
     "bleu": ({}, spoken, TEXTS + "test_bleu_and_chrf_are_sacrebleus"),
