@@ -68,7 +68,7 @@ TEXT = {
 
 def answers_in_words():
     from dlx.processors.text.text_to_text import TextToTextProcessor
-    from dlx.processors.text.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizer import fit_tokenizer
 
     shared = fit_tokenizer("words", True, KNOWN, 100, 1)
     return TextToTextProcessor(shared, shared, 6, 8)
@@ -283,7 +283,7 @@ def texts(folder):
     """Fit the processor of a few texts."""
     from dlx.processors.text.lines import Line
     from dlx.processors.text.processor import TextProcessor
-    from dlx.processors.text.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizer import fit_tokenizer
 
     known = ["A good film.", "not good", "It isn't dull"]
     processor = TextProcessor(fit_tokenizer("words", True, known, 100, 1), 6, ["bad", "good"])
@@ -320,7 +320,7 @@ def beginnings(folder):
     """Make the processor of beginnings of texts."""
     from dlx.processors.text.continued_text import ContinuedTextProcessor
     from dlx.processors.text.lines import Line
-    from dlx.processors.text.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizer import fit_tokenizer
 
     examples = [Line(text) for text in (*KNOWN, "", "something nobody knows, and more of it than is read")]
     processor = ContinuedTextProcessor(fit_tokenizer("words", True, KNOWN, 100, 1), 6)
