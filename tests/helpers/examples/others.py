@@ -327,6 +327,37 @@ def beginnings(folder):
     return processor, examples, {"continued": torch.tensor([[2, 5, 6, 3, -1], [2, 7, 3, -1, -1]])}
 
 
+def clips(folder):
+    """Make a processor of spoken words, and a few files."""
+    from tests.helpers import recordings
+
+    from dlx.processors.speech.features import FeatureOptions, Features
+    from dlx.processors.speech.processor import AudioProcessor
+
+    recordings.words(folder, 4)
+    processor = AudioProcessor(Features(FeatureOptions(sample_rate=8000)), 1.0, ["go", "stop"])
+    examples = list(processor.read([str(folder)]))
+    return processor, examples, {"label": torch.tensor([0, 1]), "probability": torch.tensor([[0.5, 0.5], [0.25, 0.75]])}
+
+
+def speech(folder):
+    """Make a processor of transcribed recordings, and a few files, one in pieces."""
+    from tests.helpers import recordings
+
+    from dlx.processors.speech.features import FeatureOptions, Features
+    from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
+    from dlx.processors.speech.transcripts import Writing
+    from dlx.processors.tokenizer import fit_tokenizer
+
+    recordings.write(folder / "long.wav", np.concatenate([recordings.tone("go", n) for n in range(12)]))
+    recordings.words(folder, 2)
+    features = Features(FeatureOptions(sample_rate=8000, features="mfcc"))
+    words = ["go", "stop"]
+    processor = SpeechToTextProcessor(features, 0.5, fit_tokenizer("characters", False, words, 100, 1), Writing(), words)
+    time = torch.tensor([[[0.0, 0.1], [0.1, 0.2], [-1, -1]], [[0.2, 0.3], [0.4, 0.5], [0.5, 0.6]]])
+    return processor, list(processor.read([str(folder)])), {"output": torch.tensor([[4, 5, -1], [6, 4, 5]]), "time": time}
+
+
 def observations(folder):
     """Make the processor of an environment with two numbers seen and two of each action."""
     from dlx.processors.control.actions import Continuous
@@ -356,6 +387,8 @@ def masked_pictures(folder):
 
 
 PROCESSORS = {
+    "audio": clips,
+    "speech_to_text": speech,
     "control": observations,
     "series": series,
     "image_boxes": boxed_pictures,

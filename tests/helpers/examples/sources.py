@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torchvision
 from PIL import Image
-from tests.helpers import annotated_files, image_files
+from tests.helpers import annotated_files, image_files, recordings
 
 from dlx.registry.signatures import check
 
@@ -224,7 +224,35 @@ def demonstrations(folder, patch):
     return {"file": str(folder / "played.safetensors"), "environment": "CartPole-v1", "batch_size": 8, "episodes": 5}
 
 
+def audio_folder(folder, patch):
+    recordings.words(folder / "clips")
+    more = {"time_shift": 0.02, "speed": 0.1, "gain": 3.0, "noise": 0.5, "time_masks": 1, "frequency_masks": 1}
+    keywords = {"keywords": ["stop"], "silence_share": 0.2}
+    given = {"path": str(folder / "clips"), "sample_rate": 8000, "batch_size": 5, "speaker_mark": "_", "by_speaker": True}
+    return {**given, **more, **keywords, "cache": str(folder / "cache")}
+
+
+def audio_manifest(folder, patch):
+    recordings.manifest(folder)
+    return {
+        "path": str(folder / "list.tsv"),
+        "label_column": "text",
+        "sample_rate": 8000,
+        "test_speakers": ["c"],
+        "val_speakers": ["d"],
+        "batch_size": 4,
+    }
+
+
+def speech_manifest(folder, patch):
+    recordings.manifest(folder)
+    return {"path": str(folder / "list.tsv"), "sample_rate": 8000, "normalize": "global", "seconds_per_batch": 1.0}
+
+
 SOURCES = {
+    "audio_folder": audio_folder,
+    "audio_manifest": audio_manifest,
+    "speech_manifest": speech_manifest,
     "demonstrations": demonstrations,
     "replay": replay,
     "rollouts": rollouts,
