@@ -224,7 +224,49 @@ def with_masks():
     return batch | {"mask": y[..., :, None] & x[..., None, :]}
 
 
+def hearer():
+    """Make a processor of speech, of nine pieces."""
+    from dlx.processors.speech.features import FeatureOptions, Features
+    from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
+    from dlx.processors.speech.transcripts import Writing
+    from dlx.processors.tokenizer import fit_tokenizer
+
+    words = ["go", "pets"]
+    tokenizer = fit_tokenizer("characters", False, [" ".join(words)], 100, 1)
+    return SpeechToTextProcessor(Features(FeatureOptions()), 1.0, tokenizer, Writing(), words)
+
+
+HEARD = {"num_features": 6, "num_classes": 3, "class_names": ["go", "stop", "unknown"], "target_vocab_size": 11, "seed": 0}
+
+
+def hearing(name):
+    from dlx.testing.common import build
+
+    torch.manual_seed(0)
+    return build(registry.models, name, {"width": 4, "size": 8}, HEARD)
+
+
+def heard(written):
+    """Make twelve clips of different lengths, with classes or with transcripts."""
+    draw = torch.Generator().manual_seed(1)
+    length = 20 + torch.arange(12)
+    steps = torch.randn(12, 31, 6, generator=draw) * (torch.arange(31) < length[:, None])[:, :, None]
+    words = {"input": steps, "length": length, "index": torch.arange(12)}
+    if not written:
+        return words | {"target": torch.arange(12) % 3}
+    pieces = torch.randint(4, 11, (12, 5), generator=draw)
+    target = torch.where(torch.arange(5) <= torch.arange(12)[:, None] % 5, pieces, -1)
+    return words | {"target": target, "reference": [["go pets"]] * 12}
+
+
 TASKS = {
+    "audio_classification": ({}, {**HEARD, "processor": hearer()}, lambda: hearing("crnn"), lambda: heard(False)),
+    "speech_recognition": (
+        {"beam_size": 3, "known_words": True},
+        {**HEARD, "processor": hearer()},
+        lambda: hearing("deep_speech"),
+        lambda: heard(True),
+    ),
     **CONTROL,
     "language_modeling": (
         {"max_output_length": 7},

@@ -249,7 +249,27 @@ def speech_manifest(folder, patch):
     return {"path": str(folder / "list.tsv"), "sample_rate": 8000, "normalize": "global", "seconds_per_batch": 1.0}
 
 
+def spoken(folder, patch):
+    """Stand in for espeak-ng: a tone as high as the speed that is asked for."""
+    from dlx.data.speech import spoken
+
+    patch.setattr(spoken.shutil, "which", lambda name: name)
+
+    def run(command):
+        time = np.arange(4000) / spoken.RATE
+        wave = 9000 * np.sin(2 * np.pi * 4 * int(command[4]) * time)
+        return bytes(spoken.HEADER) + wave.astype("<i2").tobytes()
+
+    patch.setattr(spoken, "run", run)
+    return {"voices": 3, "takes": 2, "sample_rate": 8000, "batch_size": 5}
+
+
 SOURCES = {
+    **dict.fromkeys(("spoken_words", "spoken_phrases"), spoken),
+    **{
+        name: lambda folder, patch: {"voices": 3, "takes": 2, "sample_rate": 8000, "batch_size": 5}
+        for name in ("synthetic_words", "synthetic_phrases")
+    },
     "audio_folder": audio_folder,
     "audio_manifest": audio_manifest,
     "speech_manifest": speech_manifest,

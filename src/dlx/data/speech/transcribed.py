@@ -18,7 +18,6 @@ from dlx.processors.speech.transcripts import Writing
 from dlx.processors.text.lines import read_lines
 from dlx.processors.tokenizer import fit_tokenizer
 
-CANDIDATES, HELD_AGAINST = 50, 200  # transcripts among which the best constant answer is sought, and that it is held against
 log = logging.getLogger("dlx")
 
 
@@ -33,7 +32,7 @@ def transcribed_source(wanted: Wanted, whole: Recordings, options: Transcripts) 
     facts: dict[str, Any] = {"target_vocab_size": processor.tokenizer.size}
     if "train" in parts:
         train = [processor.normalize(clip.text) for clip in parts["train"].clips]
-        facts["constant_target"] = processor.codes([best_constant(train)])[0]
+        facts["constant_target"] = processor.codes([typical(train)])[0]
     return source(wanted, parts, drawn, processor, processor.codes, facts)
 
 
@@ -69,18 +68,9 @@ def needed(codes: Sequence[int]) -> int:
     return len(codes) + sum(one == other for one, other in itertools.pairwise(codes))
 
 
-def best_constant(texts: Sequence[str]) -> str:
-    """Return the transcript that, answered to everything, makes the fewest word errors, among the most frequent ones."""
-    candidates = [text for text, _ in Counter(texts).most_common(CANDIDATES)]
-    against = [text.split() for text in texts[:: max(1, len(texts) // HELD_AGAINST)]]
-    return min(candidates, key=lambda text: sum(distance(text.split(), other) for other in against))
-
-
-def distance(one: Sequence[str], other: Sequence[str]) -> int:
-    """Count the insertions, deletions and replacements between two sequences (Levenshtein 1966)."""
-    row = list(range(len(other) + 1))
-    for place, word in enumerate(one, 1):
-        before, row[0] = row[0], place
-        for column, there in enumerate(other, 1):
-            before, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, before + (word != there))
-    return row[-1]
+def typical(texts: Sequence[str]) -> str:
+    """Return the most frequent transcript; of equally frequent ones that whose length is the middle one."""
+    counts = Counter(texts)
+    most = max(counts.values())
+    frequent = sorted((text for text, count in counts.items() if count == most), key=lambda text: (len(text.split()), text))
+    return frequent[len(frequent) // 2]
