@@ -108,3 +108,32 @@ def test_a_loss_over_batches_is_that_over_all_whatever_is_too_short():
     assert len(told) == 1
     assert "8.3% of the training clips have fewer steps than their transcripts need" in told[0]
     assert not list(task.remarks({"train/too_short": 1 / 12}))
+
+
+class Sure(torch.nn.Module):
+    """Stands in for a network: a step of every two says what the first feature is."""
+
+    def forward(self, input, length):
+        said = input[:, ::2, 0].long()
+        return 30 * torch.nn.functional.one_hot(said, 11).float(), (length + 1) // 2
+
+
+@pytest.mark.parametrize("choices", [{"beam_size": 1, "known_words": False}, {"beam_size": 4, "known_words": True}])
+def test_answers_have_the_times_of_the_steps_that_say_them(choices):
+    processor = others.hearer()
+    (codes,) = processor.codes(["go pets"])
+    path = [0, 0, *[code for code in codes for _ in range(3)], 0]
+    steps = torch.tensor(path).repeat_interleave(2).float()
+    batch = {"input": torch.nn.functional.pad(steps[None, :, None], (0, 0, 0, 6)), "length": torch.tensor([len(steps)])}
+    facts = {"target_vocab_size": 11, "processor": processor}
+    task = tasks.build("speech_recognition", choices, {**facts, "model": Sure()})
+    prediction = task.predict(batch)
+    processor.heard = []
+    (answer,) = processor.decode(prediction)
+    assert answer["output"] == "go pets"
+    one, other = answer["words"]
+    assert (one["word"], other["word"]) == ("go", "pets")
+    step = 2 * processor.step_seconds
+    assert [one["start"], one["end"]] == pytest.approx([2 * step, 8 * step])
+    assert [other["start"], other["end"]] == pytest.approx([11 * step, 23 * step])
+    assert str(answer["words"]) == f"go {2 * step:.2f}-{8 * step:.2f}, pets {11 * step:.2f}-{23 * step:.2f}"

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from dlx.core import Batch, Processor
 from dlx.errors import UsageError, dotted
-from dlx.processors.speech.decoding import ENDINGS, SCALE, BadAudioError, library, opened, pieces
+from dlx.processors.speech.decoding import ENDINGS, SCALE, BadAudioError, library, opened, pieces, quantized
 from dlx.processors.speech.features import FeatureOptions, Features
+from dlx.processors.speech.microphone import recorded
 
 LONGER = 1.5  # times the longest clip of training: a longer recording is answered piece by piece
 MOST_PIPED = 2**28  # bytes from standard input
@@ -59,8 +60,9 @@ class AudioReader(Processor):
 
         One that is much longer than any of training comes in pieces, cut where it is quiet; memory holds two of them.
         """
-        library()
         wanted = list(inputs)
+        if wanted:
+            library()
         if missing := [given for given in wanted if given != "-" and not os.path.exists(given)]:
             raise UsageError("\n".join(f"{given}: no file or folder" for given in missing))
         for given in wanted:
@@ -83,6 +85,13 @@ class AudioReader(Processor):
                 raise UsageError(f"{name}: {error}") from None
             self.skipped.append(f"{name}: {error}")
             log.warning("skipped %s: %s", name, error)
+
+    def listen(self, seconds: float) -> Iterator[Heard]:
+        """Record from the microphone (extra: microphone), and give it in pieces where it is long."""
+        wave = quantized(recorded(seconds, self.rate))
+        most = max(1, round(max(1.0, LONGER * self.longest) * self.rate))
+        for start in range(0, len(wave), most):
+            yield Heard("microphone", wave[start : start + most], start / self.rate)
 
     def encode(self, examples: list[Heard]) -> Batch:
         """Compute `input` float32 (B, T, F), padded with 0, and `length` int64 (B,).
