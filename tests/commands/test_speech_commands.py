@@ -95,6 +95,9 @@ def test_phrases_are_written_down_with_the_times_of_their_words(phrases, asked, 
     times = [time for word in row["words"] for time in (word["start"], word["end"])]
     assert times == sorted(times)
     assert 0 <= times[0] < times[-1] <= row["end"] + 0.05
+    code, output, told = asked(run, folder / "wav" / "1.wav", "--explain", "--output", folder / "drawn")
+    assert code == 0, told
+    assert (folder / "drawn" / "1_explained.png").stat().st_size > 1000
     code, output, told = asked(run, folder / "wav" / "1.wav")
     assert output.splitlines()[0] == "file,start,end,output,words"
     one, other = (word["word"] for word in row["words"])
@@ -105,7 +108,7 @@ def test_evaluating_counts_errors_beside_those_of_a_constant_answer(phrases):
     _, run = phrases
     found = evaluate(run, ["task.beam_size=4", "task.known_words=true"], "test")
     assert {"test/wer", "test/cer", "baseline/wer", "baseline/cer"} <= found.keys()
-    assert {Path(file).name for file in found["pictures"]} == {"test_heard.png"}
+    assert {Path(file).name for file in found["pictures"]} == {"test_heard.png", "test_examples.txt"}
 
 
 def test_what_cannot_be_read_is_one_clear_line(words, asked):

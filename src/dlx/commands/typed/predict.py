@@ -71,7 +71,7 @@ def predict(
     playing: Playing = Playing(),
     reading: Reading = Reading(),
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show why: heat maps of images, words that decide, attention.")
+        bool, typer.Option("--explain", help="Show why: heat maps of images, words that decide, attention, sound.")
     ] = False,
     output: Annotated[
         Path | None,
