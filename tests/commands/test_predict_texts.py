@@ -162,3 +162,11 @@ def test_a_setting_is_checked_as_everywhere(run, typed, setting, message):
     if "--set" in message:
         with pytest.raises(UsageError, match=re.escape(message.partition(": ")[2])):
             dlx.predict(run, ["one"], [setting])
+
+
+def test_how_many_texts_were_cut_is_told_at_the_first_and_in_the_end(run, typed):
+    long, few = "one two " * 20, "one two"
+    code, out, err = typed(run, "-", given="".join(f"{line}\n" for line in [few, long, few] * 100))
+    assert code == 0
+    assert len(out.splitlines()) == 300
+    assert "texts of more than 16 pieces are cut: 100 of 300 in all" in " ".join(err.split())

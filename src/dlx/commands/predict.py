@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -17,6 +18,7 @@ from dlx.commands.answering import Answering
 from dlx.commands.terminal import say
 from dlx.errors import UsageError
 
+log = logging.getLogger("dlx")
 Lines = Callable[[Iterator[dict[str, Any]]], Iterator[str]]
 
 
@@ -78,6 +80,9 @@ def some(answering: Answering, examples: Iterable[Any]) -> Iterator[dict[str, An
     if answering.processor.skip_bad and not answering.given:
         count = len(answering.processor.skipped)
         raise UsageError(f"no answer: {f'none of the {count:,} files can' if count > 1 else 'the only file cannot'} be used")
+    if answering.explain is None:  # explaining encodes a text many times
+        for remark in answering.processor.remarks():
+            log.warning("%s", remark)
 
 
 def generates(task: Any) -> bool:

@@ -75,6 +75,10 @@ class Processor(ABC):
         """Say where a raw example was written, such as a file and a line; "" where that is not known."""
         return ""
 
+    def remarks(self) -> Iterator[str]:
+        """Yield what is to be told of inputs once all are answered, such as how many were cut."""
+        return iter(())
+
     def describe(self) -> list[str]:
         """Say in lines what the processor reads, such as each column with its kind and its range."""
         return []

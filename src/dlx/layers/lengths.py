@@ -76,8 +76,10 @@ def filled(input: Tensor, length: Tensor, value: float) -> Tensor:
     return input.masked_fill(behind.view(*behind.shape, *[1] * (input.ndim - 2)), value)
 
 
-def turned(steps: Tensor, length: Tensor) -> Tensor:
-    """Turn each sequence of (B, T, F) round within its length; what lies behind stays."""
+def turned(steps: Tensor, length: Tensor | None) -> Tensor:
+    """Turn each sequence of (B, T, F) round within its length, or as a whole; what lies behind stays."""
+    if length is None:
+        return steps.flip(1)
     place = torch.arange(steps.shape[1], device=steps.device)
     order = torch.where(place < length[:, None], length[:, None] - 1 - place, place)
     return steps.gather(1, order[:, :, None].expand(-1, -1, steps.shape[2]))

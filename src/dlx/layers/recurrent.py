@@ -10,7 +10,9 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from dlx.layers import recurrence
 from dlx.layers.building import SEQUENCE, Shape, require
+from dlx.layers.dropout import dropout
 from dlx.layers.lengths import ReadsLength, turned
 from dlx.layers.normalization import Rate
 from dlx.layers.shorthand import OneLayer, Size, read
@@ -38,36 +40,37 @@ class Recurrent(nn.Module, ReadsLength):
         self.keeps_steps = return_sequences
 
     def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
-        return self._merged(self._whole(input) if length is None else self._padded(input, length))
+        steps = self._steps(input, length)
+        return self._merged(steps if self.return_sequences else self._last(steps, length))
 
-    def _whole(self, input: Tensor) -> Tensor:
-        output, state = self.rnn(input)
-        if not self.return_sequences:
-            hidden = state[0] if isinstance(state, tuple) else state  # (layers * directions, B, size)
-            # The last state of the backward direction belongs to the first step.
-            output = torch.cat((hidden[-2], hidden[-1]), -1) if self.rnn.bidirectional else hidden[-1]
+    def _steps(self, input: Tensor, length: Tensor | None) -> Tensor:
+        """Return every step of the last layer, of both directions."""
+        if recurrence.serves(self.rnn.mode, input):
+            return self.layer_by_layer(input, length)
+        if length is not None and self.rnn.bidirectional:
+            # cuDNN wants the weights of both directions in one piece, and packs fast; a CPU does not
+            return self.packed(input, length) if input.is_cuda else self.layer_by_layer(input, length)
+        output: Tensor = self.rnn(input)[0]
         return output
 
-    def _padded(self, input: Tensor, length: Tensor) -> Tensor:
-        if self.rnn.bidirectional:  # cuDNN wants the weights of both directions in one piece, and packs fast; a CPU does not
-            output = self.packed(input, length) if input.is_cuda else self.both_ways(input, length)
-        else:
-            output = self.rnn(input)[0]
-        if self.return_sequences:
-            return output
-        last = output[torch.arange(len(output), device=output.device), length - 1]
+    def _last(self, steps: Tensor, length: Tensor | None) -> Tensor:
+        """Return the last state; that of the backward direction belongs to the first step."""
+        last = steps[:, -1] if length is None else steps[torch.arange(len(steps), device=steps.device), length - 1]
         size = self.rnn.hidden_size
-        return torch.cat((last[:, :size], output[:, 0, size:]), -1) if self.rnn.bidirectional else last
+        return torch.cat((last[:, :size], steps[:, 0, size:]), -1) if self.rnn.bidirectional else last
 
     def packed(self, input: Tensor, length: Tensor) -> Tensor:
         """Run both directions over packed sequences: (B, T, features) -> (B, T, 2 size)."""
         packed = pack_padded_sequence(input, length.cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=input.shape[1])[0]
 
-    def both_ways(self, input: Tensor, length: Tensor) -> Tensor:
+    def layer_by_layer(self, input: Tensor, length: Tensor | None) -> Tensor:
         """Run one direction after the other, the backward one over each sequence turned round: the same as `packed`."""
         for layer in range(self.rnn.num_layers):
-            input = nn.functional.dropout(input, self.rnn.dropout if layer else 0.0, self.training)
+            input = dropout(input, self.rnn.dropout if layer else 0.0, self.training)
+            if not self.rnn.bidirectional:
+                input = self._one_way(input, layer)
+                continue
             there = self._one_way(input, 2 * layer)
             back = self._one_way(turned(input, length), 2 * layer + 1)
             input = torch.cat((there, turned(back, length)), -1)
@@ -75,11 +78,12 @@ class Recurrent(nn.Module, ReadsLength):
 
     def _one_way(self, input: Tensor, number: int) -> Tensor:
         """Run one direction of one layer, by its number among all."""
+        weights = self.rnn.all_weights[number]
+        if recurrence.serves(self.rnn.mode, input):
+            return recurrence.run(self.rnn.mode, input, weights)
         state = input.new_zeros(1, len(input), self.rnn.hidden_size)
         begin = (state, state) if self.rnn.mode == "LSTM" else state
-        output: Tensor = RUNS[self.rnn.mode](
-            input, begin, self.rnn.all_weights[number], self.rnn.bias, 1, 0.0, self.training, False, True
-        )[0]
+        output: Tensor = RUNS[self.rnn.mode](input, begin, weights, self.rnn.bias, 1, 0.0, self.training, False, True)[0]
         return output
 
     def _merged(self, output: Tensor) -> Tensor:

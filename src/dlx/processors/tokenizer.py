@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 Kind = Literal["words", "characters", "bytes", "bpe", "unigram"]
+Case = bool | Literal["marked"]  # whether texts are read in lower case, or so with marks where capitals were
 PADDING, UNKNOWN, BEGIN, END = range(4)  # codes that stand for no piece of a text
 SPECIAL = 4
 SPECIAL_PIECES = ("<padding>", "<unknown>", "<begin>", "<end>")
@@ -27,6 +28,11 @@ class Tokenizer(ABC):
     def size(self) -> int:
         """Return the number of codes."""
         return len(self.pieces)
+
+    @property
+    def case(self) -> str:
+        """Say what becomes of capitals, if anything does."""
+        return "in lower case" if self.lowercase else ""
 
     def encode(self, text: str) -> list[int]:
         """Return the codes of a text; one that is empty is one unknown piece."""
@@ -103,11 +109,15 @@ def split(kind: Kind, text: str) -> list[str]:
     return WORD.findall(text) if kind == "words" else list(text)
 
 
-def fit_tokenizer(kind: Kind, lowercase: bool, texts: Iterable[str], most: int, least_count: int) -> Tokenizer:
+def fit_tokenizer(kind: Kind, lowercase: Case, texts: Iterable[str], most: int, least_count: int) -> Tokenizer:
     """Learn a tokenizer from the training split's texts.
 
     words, characters: the `most` frequent pieces that occur at least so often. bpe, unigram: `most` codes in all.
     """
+    if lowercase == "marked":
+        from dlx.processors.text.capitals import Capitals, mark
+
+        return Capitals(fit_tokenizer(kind, False, map(mark, texts), most, least_count))
     given = (text.lower() for text in texts) if lowercase else texts
     if kind == "bytes":
         return Bytes(lowercase)
@@ -124,6 +134,10 @@ def fit_tokenizer(kind: Kind, lowercase: bool, texts: Iterable[str], most: int, 
 
 def restored_tokenizer(state: Mapping[str, Any]) -> Tokenizer:
     """Make a tokenizer again from what it said of itself."""
+    if state["lowercase"] == "marked":
+        from dlx.processors.text.capitals import Capitals
+
+        return Capitals(restored_tokenizer({**state, "lowercase": False}))
     if state["kind"] == "bytes":
         return Bytes(state["lowercase"])
     if state["kind"] in ("bpe", "unigram"):

@@ -132,3 +132,18 @@ def test_texts_alone_may_be_read_in_lower_case(tmp_path, shared):
         assert codes[0].min() > 1
         answers, _ = one.targets(["Adiós 3. adiós."])
         assert one.detokenize(answers[0][1:]).replace(" ", "") == "Adiós3.adiós."
+
+
+@pytest.mark.parametrize(("tokenizer", "size"), [("bpe", 300), ("words", 60), ("characters", 60)])
+def test_words_with_capitals_may_be_their_lower_case_behind_a_mark(tmp_path, tokenizer, size):
+    lines = [(f"Goodbye {n}. I said goodbye.", f"Adiós {n}. Dije adiós, ¿NO?") for n in range(30)]
+    choices = {"lowercase": "marked", "tokenizer": tokenizer, "vocabulary_size": size}
+    source = made("pairs_csv", table(tmp_path, lines) | choices)
+    processor = type(source.processor).from_state(source.processor.state_dict())
+    assert "capitals as marks" in processor.describe()[0]
+    for one in (source.processor, processor):
+        capital, small = (one.encode(list(one.read([text])))["input"][0].tolist() for text in ("Goodbye 3.", "goodbye 3."))
+        assert capital[-len(small) :] == small  # what is left is the mark
+        assert len(capital) > len(small)
+        answers, _ = one.targets(["Adiós 3. Dije adiós, ¿NO?"])
+        assert one.detokenize(answers[0]) == "Adiós 3. Dije adiós, ¿NO?"

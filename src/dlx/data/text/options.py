@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from dlx.data.splits import Fraction, SplitSeed
-from dlx.processors.tokenizer import Kind
+from dlx.processors.tokenizer import Case, Kind
 from dlx.registry.types import DataPath, OptionGroup
 
 
@@ -28,7 +28,7 @@ class TextOptions(OptionGroup):
     """How texts become codes: what they are cut into, how many pieces are known, how long a text may be."""
 
     tokenizer: Kind = "words"
-    lowercase: bool = True
+    lowercase: Case = True
     vocabulary_size: PositiveInt = 20_000
     least_count: PositiveInt = 1
     max_length: PositiveInt = 256
@@ -38,12 +38,12 @@ class TextOptions(OptionGroup):
 class PairOptions(OptionGroup):
     """How texts and their answers become codes, by one tokenizer for both or, with `shared_vocabulary: false`, by one each.
 
-    `lowercase: source` reads texts in lower case and writes answers in their own: a word at the beginning of a sentence is then
-    the one that it is within.
+    `lowercase: source` reads texts in lower case and writes answers in their own; `marked` reads and writes a word with capitals
+    as its lower case behind a mark. A word at the beginning of a sentence is then the one that it is within.
     """
 
     tokenizer: Kind = "bpe"
-    lowercase: bool | Literal["source"] = False
+    lowercase: Case | Literal["source"] = False
     vocabulary_size: PositiveInt = 8_000
     shared_vocabulary: bool = True
     least_count: PositiveInt = 1
@@ -70,7 +70,7 @@ class LineOptions(OptionGroup):
     """How texts to go on with become codes; `max_length` counts the marks of begin and end."""
 
     tokenizer: Kind = "words"
-    lowercase: bool = False
+    lowercase: Case = False
     vocabulary_size: PositiveInt = 20_000
     least_count: PositiveInt = 1
     max_length: Annotated[int, Field(ge=3)] = 256

@@ -74,7 +74,7 @@ def fit(train: Pairs, options: PairOptions) -> TextToTextProcessor:
     source_alone = options.lowercase == "source"
 
     def learned(texts: Sequence[str]):
-        lowercase = options.lowercase is True
+        lowercase = False if options.lowercase == "source" else options.lowercase
         return fit_tokenizer(options.tokenizer, lowercase, texts, options.vocabulary_size, options.least_count)
 
     sources, targets = [pair.source for pair in train], [pair.target for pair in train]

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.models.speech.blocks import Convolution, Pooling, StepPool, halved, lengths
 from dlx.registry import models
@@ -38,7 +39,7 @@ class AudioCNN(nn.Module):
             self.blocks.append(Convolution(width, width, (3, 3), (2, 2)))
             channels = width
         size = channels * halved(num_features, len(widths))
-        self.pool, self.dropout, self.output = StepPool(pooling, size), nn.Dropout(dropout), nn.Linear(size, num_classes)
+        self.pool, self.dropout, self.output = StepPool(pooling, size), Dropout(dropout), nn.Linear(size, num_classes)
 
     def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
         maps, steps = input[:, None], lengths(input, length)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.attention import SelfAttention, sinusoids
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.models.speech.blocks import silenced
 from dlx.models.speech.recurrent import Convolutions, Subsampling
@@ -22,7 +23,7 @@ class Dense(nn.Module):
     def __init__(self, size: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.norm, self.widen, self.narrow = nn.LayerNorm(size), nn.Linear(size, hidden), nn.Linear(hidden, size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, steps: Tensor) -> Tensor:
         return self.dropout(self.narrow(self.dropout(F.silu(self.widen(self.norm(steps))))))
@@ -35,7 +36,7 @@ class StepConvolution(nn.Module):
         super().__init__()
         self.norm, self.gate, self.join = nn.LayerNorm(size), nn.Linear(size, 2 * size), nn.Linear(size, size)
         self.along = nn.Conv1d(size, size, kernel, padding=kernel // 2, groups=size)
-        self.batch_norm, self.dropout = nn.BatchNorm1d(size), nn.Dropout(dropout)
+        self.batch_norm, self.dropout = nn.BatchNorm1d(size), Dropout(dropout)
 
     def forward(self, steps: Tensor, length: Tensor) -> Tensor:
         gated = F.glu(self.gate(self.norm(steps)), -1).transpose(1, 2)
@@ -53,7 +54,7 @@ class Block(nn.Module):
         self.convolution, self.end, self.dropout = (
             StepConvolution(size, kernel, dropout),
             nn.LayerNorm(size),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
 
     def forward(self, steps: Tensor, length: Tensor) -> Tensor:
@@ -91,7 +92,7 @@ class Conformer(nn.Module):
         if kernel_size % 2 == 0:
             raise ComponentError("is odd, so that a step stands in the middle", ("kernel_size",))
         self.convolutions = Convolutions(num_features, width, subsampling)
-        self.enter, self.dropout = nn.Linear(self.convolutions.size, size), nn.Dropout(dropout)
+        self.enter, self.dropout = nn.Linear(self.convolutions.size, size), Dropout(dropout)
         self.blocks = nn.ModuleList(Block(size, heads, feedforward, kernel_size, dropout) for _ in range(num_layers))
         self.output = nn.Linear(size, target_vocab_size)
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.layers.recurrent import make_recurrent
 from dlx.models.speech.blocks import Convolution, Pooling, StepPool, halved, lengths
@@ -59,7 +60,7 @@ class CRNN(nn.Module):
         )
         self.pool, self.dropout, self.output = (
             StepPool(pooling, 2 * size),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(2 * size, num_classes),
         )
 
@@ -95,9 +96,9 @@ class DeepSpeech(nn.Module):
         self.recurrent = make_recurrent(
             cell, shape, size=size, return_sequences=True, num_layers=num_layers, dropout=dropout, merge="concat"
         )
-        head = [nn.Linear(2 * size, hidden), nn.ReLU(), nn.Dropout(dropout)] if hidden else []
+        head = [nn.Linear(2 * size, hidden), nn.ReLU(), Dropout(dropout)] if hidden else []
         self.output = nn.Sequential(*head, nn.Linear(hidden or 2 * size, target_vocab_size))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, input: Tensor, length: Tensor | None = None) -> tuple[Tensor, Tensor]:
         steps, left = self.convolutions(input, length)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from dlx.core import Batch
 from dlx.processors.text.base import Texts
-from dlx.processors.text.encoding import described, marked, padded
+from dlx.processors.text.encoding import Cuts, described, marked, padded
 from dlx.processors.text.lines import Line
 from dlx.processors.tokenizer import BEGIN, Tokenizer, restored_tokenizer
 from dlx.registry import processors
-
-log = logging.getLogger("dlx")
 
 
 @processors("continued_text")
@@ -31,7 +28,7 @@ class ContinuedTextProcessor(Texts):
 
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
         self.tokenizer, self.max_length = tokenizer, max_length
-        self.cut = 0  # beginnings that were longer, until now
+        self.cuts = Cuts(f"of texts of more than {max_length - 1} pieces only the last are read")
         self.texts: list[str] = []  # of the last batch
 
     def whole(self, texts: Iterable[str]) -> tuple[list[list[int]], int]:
@@ -42,12 +39,13 @@ class ContinuedTextProcessor(Texts):
         """Encode beginnings, of which an empty one is BEGIN alone; that some were cut is told once."""
         self.texts, most = [example.text for example in examples], self.max_length - 1
         codes = [self.tokenizer.encode(text) if text.strip() else [] for text in self.texts]
-        cut = sum(len(one) > most for one in codes)
-        if cut and not self.cut:
-            log.warning("of texts of more than %s pieces only the last are read: %s of the first %s", most, cut, len(codes))
-        self.cut += cut
+        self.cuts.add(sum(len(one) > most for one in codes), len(codes))
         kept = [[BEGIN, *one[-most:]] for one in codes]
         return {"input": padded(kept), "length": torch.tensor([len(one) for one in kept])}
+
+    def remarks(self) -> Iterator[str]:
+        """Yield how many beginnings were cut."""
+        return self.cuts.remarks()
 
     def detokenize(self, codes: Iterable[int]) -> str:
         """Return the text of codes, up to the first END."""

@@ -47,6 +47,10 @@ class TextProcessor(Texts):
             one_blank = after[1:] if before.endswith(" ") and after.startswith(" ") else after
             yield found[0], Line((before + one_blank).strip(), example.place)
 
+    def remarks(self) -> Iterator[str]:
+        """Yield how many texts were cut."""
+        return self.encoder.cuts.remarks()
+
     def describe(self) -> list[str]:
         """Say what texts are cut into."""
         return [f"text   {self.encoder.describe()}", f"label  target, {self.target.describe()}"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dlx.core import Batch
@@ -66,6 +66,10 @@ class TextToTextProcessor(Texts):
         if len(texts) != len(outputs):
             return [{"output": output} for output in outputs]
         return [{"text": text, "output": output} for text, output in zip(texts, outputs, strict=True)]
+
+    def remarks(self) -> Iterator[str]:
+        """Yield how many texts were cut."""
+        return self.source.cuts.remarks()
 
     def describe(self) -> list[str]:
         """Say what texts are cut into."""
