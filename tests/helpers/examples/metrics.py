@@ -141,6 +141,15 @@ def spoken():
     return batches
 
 
+def heard():
+    """Answers in words, each with its one transcript."""
+    return [
+        (prediction | {"time": torch.zeros(*prediction["output"].shape, 2)}, words | {"reference": [one[:1] for one in right]})
+        for prediction, words in spoken()
+        for right in [words["reference"]]
+    ]
+
+
 def played():
     """Episodes in batches of different sizes; the predictions pass their numbers on."""
     draw = torch.Generator().manual_seed(3)
@@ -200,10 +209,13 @@ def forecast(sizes=(5, 1, 12)):
     return batches
 
 
-FACTS |= {"processor": answers_in_words(), "horizon": 3, "num_targets": 2, "target_std": [1.0, 2.0]}
+processor = answers_in_words()
+processor.normalize = lambda text: " ".join(text.lower().split())
+FACTS |= {"processor": processor, "horizon": 3, "num_targets": 2, "target_std": [1.0, 2.0]}
 FACTS |= {"seasonal_error": [0.5, 2.0]}
 FORECASTS = "tests/metrics/forecasting/test_forecasts.py::"
 TEXTS = "tests/metrics/text/test_texts.py::"
+SPEECH = "tests/metrics/speech/test_errors.py::"
 TRUE, SAID, SHARES = _classes()
 SEGMENTATION = "tests/metrics/segmentation/test_overlap.py::"
 DETECTION = "tests/metrics/detection/test_coco.py::"
@@ -256,6 +268,9 @@ METRICS = {
     ),
     "episode_length": ({}, played, {"episode_length": of_episodes("episode_length").mean()}),
     "success_rate": ({}, played, {"success_rate": of_episodes("success").mean()}),
+    "wer": ({}, heard, SPEECH + "test_error_rates_are_jiwers"),
+    "cer": ({}, heard, SPEECH + "test_error_rates_are_jiwers"),
+    "keyword_errors": ({}, classified, SPEECH + "test_what_is_taken_for_a_keyword_and_what_is_missed_are_counted_apart"),
     "mae": ({}, measured, {"mae": reference.mean_absolute_error(*_values())}),
     "mse": ({}, measured, {"mse": reference.mean_squared_error(*_values())}),
     "rmse": ({}, measured, REGRESSION),
