@@ -68,6 +68,10 @@ def overrides(name: str, text: str, folder: Path) -> list[str]:
         changes += ["data.val=0.002", "data.batch_size=16"]
     if "diffusion" in text:
         changes += ["task.sampling_steps=2"]
+    if "name: spoken_" in text and shutil.which("espeak-ng") is None:
+        pytest.skip("no espeak-ng here")
+    if "name: spoken_" in text or "name: synthetic_words" in text or "name: synthetic_phrases" in text:
+        changes += ["data.voices=3", "data.takes=2"]
     if "folder_" in name:
         changes += [f"data.path={images(folder / 'images')}", "data.image_size=64", "model.weights=none", "data.batch_size=4"]
     if "folder_" in name or "cifar10" in name:

@@ -95,6 +95,7 @@ def test_a_checkpoint_needs_the_file_no_more():
 @pytest.mark.parametrize("name", ["text_cnn", "text_rnn"])
 def test_models_of_texts_take_them(name):
     def made(**choices):
+        models.get(name)  # which brings its module
         checked, faults = check(models.signatures[name], choices)
         assert not faults
         return models.build(name, checked, FACTS | {"num_classes": 2})

@@ -95,6 +95,24 @@ metrics: []
 steps: 20
 trainer: {log_every: 1}
 """,
+    "audio_classification": """
+task: {name: audio_classification, label_smoothing: 0.1}
+data: {name: synthetic_words, sample_rate: 8000, voices: 4, takes: 2, batch_size: 8, speed: 0.1, noise: 0.5, time_masks: 1}
+model: {name: bc_resnet, scale: 1}
+optimizer: {name: adam, lr: 0.01}
+metrics: []
+steps: 20
+trainer: {log_every: 1}
+""",
+    "speech_recognition": """
+task: speech_recognition
+data: {name: synthetic_phrases, sample_rate: 8000, voices: 4, takes: 8, seconds_per_batch: 6}
+model: {name: deep_speech, width: 4, size: 16, num_layers: 1}
+optimizer: {name: adam, lr: 0.01}
+metrics: []
+steps: 20
+trainer: {log_every: 1, accumulate: 2}
+""",
     "ppo": """
 task: {name: ppo, entropy_weight: 0.01, value_clip: 0.2}
 data: discrete_rollouts
@@ -139,6 +157,15 @@ optimizer: {name: adam, lr: 0.001}
 metrics: []
 steps: 20
 trainer: {log_every: 1}
+""",
+    "dagger": """
+task: {name: dagger, expert: scripted, beta_updates: 10}
+data: discrete_replay
+model: {name: sequential, layers: [{dense: {size: 16, activation: tanh}}, {dense: num_actions}]}
+optimizer: {name: adam, lr: 0.01}
+metrics: []
+steps: 20
+trainer: {log_every: 1, accumulate: 2}
 """,
     "gan": """
 task: {name: gan, r1: 0.5, r1_every: 4}

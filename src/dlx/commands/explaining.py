@@ -1,4 +1,4 @@
-"""`dlx predict --explain`: beside an answer, a picture of where in an image or a text it was found, or the words that decide."""
+"""`dlx predict --explain`: beside an answer, a picture of where it was found, or the words that decide."""
 
 from __future__ import annotations
 
@@ -35,8 +35,12 @@ def explanation(learner: Any, facts: Mapping[str, Any], processor: Any, folder: 
         return HeatMaps(learner, facts, Pictures(folder or Path()))
     if "output" in learner.task.predicts and isinstance(learner.task.model, Attending):
         return AttentionMaps(learner, processor, Pictures(folder or Path()))
+    if "time" in learner.task.predicts:
+        return HeardWords(Pictures(folder or Path()))
     if not processor.has_parts or "logits" not in learner.task.predicts:
-        raise UsageError("--explain: only classes of images and of texts, and texts by a model with attention, are explained")
+        raise UsageError(
+            "--explain: only classes of images and of texts, texts by a model with attention, and what is heard are explained"
+        )
     if folder is not None:
         raise UsageError(f"--output {folder}: the words that decide are printed, and no file is written")
     from dlx.commands.deciding_words import DecidingWords
@@ -119,3 +123,22 @@ class AttentionMaps(Explanation):
             picture = alignment(weights[row, : len(wrote), : len(read)], read, wrote)
             picture.set_dpi(120)
             answer["explained"] = str(self.pictures.save(picture, "text"))
+
+
+class HeardWords(Explanation):
+    """A picture of each recording, with the words of its answer where they were heard."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self.pictures = pictures
+
+    def add(self, examples: Sequence[Any], batch: Batch, prediction: Batch, answers: list[dict[str, Any]]) -> None:
+        """Draw a picture for every recording of a batch, or piece of one, and name its file in the answer."""
+        from dlx.pictures.spectrograms import Heard, spectrograms
+
+        for steps, length, answer in zip(batch["input"], batch["length"].tolist(), answers, strict=True):
+            start, end = answer["start"], answer["end"]
+            words = [(one["word"], one["start"] - start, one["end"] - start) for one in answer["words"]]
+            title = f"{answer['output']} ({start:.2f} to {end:.2f} s)"
+            picture = spectrograms([Heard(title, steps[:length].cpu().numpy(), (end - start) / length, words)])
+            picture.set_dpi(120)
+            answer["explained"] = str(self.pictures.save(picture, Path(answer["file"]).stem))

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,12 @@ def predict(
     explaining: bool = False,
     skip_bad: bool = False,
     output: Path | None = None,
+    microphone: float | None = None,
 ) -> Answers:
     """Yield one answer an example, in the order of the inputs; one that is a path and no string is a file.
 
-    With `explaining` they say why; the folder `output` gets the pictures of that, or else the files that answers consist of.
+    So many seconds of a `microphone` come behind them. With `explaining` they say why;
+    the folder `output` gets the pictures of that, or else the files that answers consist of.
     """
     loaded = load(path)
     processor = loaded.processor()
@@ -53,7 +56,7 @@ def predict(
         raise UsageError(f"{loaded.path}: it reads no inputs, it makes images: dlx predict {path} --count 64")
     if skip_bad:
         if not processor.can_skip:
-            raise UsageError("--skip-bad leaves out image files; this model reads none")
+            raise UsageError("--skip-bad leaves out files of images and sound; this model reads none")
         processor.skip_bad = True
     if output is not None and not explaining and not processor.writes:
         raise UsageError("--output is the folder of what --explain or --count draws, and neither is given")
@@ -67,7 +70,8 @@ def predict(
     given = [one if isinstance(one, str) else File(os.fspath(one)) for one in inputs]
     answering = Answering(built, processor, why.add if why else None, None if why else output)
     lines = partial(_plain, processor.line) if processor.line else why.lines if why else None
-    return Answers(some(answering, processor.read(given)), lines, processor)
+    heard = processor.listen(microphone) if microphone is not None else ()
+    return Answers(some(answering, chain(processor.read(given), heard)), lines, processor)
 
 
 def some(answering: Answering, examples: Iterable[Any]) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlx.core.batch import Batch
+from dlx.errors import UsageError
 
 
 class File(str):
@@ -51,6 +52,10 @@ class Processor(ABC):
 
     def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
         """Write what answers show, such as boxes or masks, into a folder, and name the files in the answers."""
+
+    def listen(self, seconds: float) -> Iterator[Any]:
+        """Read raw examples from a microphone, for so many seconds; raises UsageError where there is none, or no use for one."""
+        raise UsageError("--microphone records sound, and this model hears none")
 
     def vocabulary(self) -> list[str]:
         """Return what each code of `input` stands for, by code; nothing where it gives no codes."""

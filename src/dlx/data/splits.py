@@ -1,15 +1,17 @@
-"""Drawing validation and test rows from a table, the same ones whatever the experiment's seed."""
+"""Drawing validation and test examples, the same ones whatever the experiment's seed, and choosing the splits that are wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import Field
 
-from dlx.errors import ComponentError
+from dlx.data.options import Checkpoint
+from dlx.errors import ComponentError, UsageError
 
+T = TypeVar("T")
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 SplitSeed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
 # What people call the splits, in folders, archives, columns and lists, whatever the case.
@@ -83,3 +85,16 @@ def _divide(
         return tuple(train_test_split(numbers, test_size=count, random_state=split_seed, stratify=kept))
     except ValueError as error:
         raise ComponentError(f"cannot draw {count} of {len(numbers)} {unit}s for {name}: {error}", (name,)) from None
+
+
+def chosen(parts: Mapping[str, T], checkpoint: Checkpoint) -> dict[str, T]:
+    """Return the splits that are wanted; raises UsageError where the data have none of them, or nothing to learn from."""
+    if not checkpoint.processor:
+        if "train" not in parts:
+            raise UsageError(f"the data has no split 'train' to learn from; it has {', '.join(parts)}")
+        return dict(parts)
+    wanted = checkpoint.wanted_splits
+    found = {split: part for split, part in parts.items() if wanted is None or split in wanted}
+    if not found:
+        raise UsageError(f"the data has no split '{' or '.join(sorted(wanted or ()))}'; it has {', '.join(parts)}")
+    return found

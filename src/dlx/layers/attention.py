@@ -6,12 +6,12 @@ import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.building import SEQUENCE, Shape, require
+from dlx.layers.dropout import attend
 from dlx.layers.lengths import ReadsLength, StepByStep, filled, inside
 from dlx.layers.normalization import Rate
 from dlx.layers.shorthand import Size
@@ -36,7 +36,7 @@ class SelfAttention(nn.Module, ReadsLength):
         mask = None
         if length is not None and not self.causal:  # of earlier steps none is padding
             mask = inside(input.shape[1], length)[:, None, None]
-        seen = F.scaled_dot_product_attention(query, key, value, mask, rate, self.causal)
+        seen = attend(query, key, value, mask, rate, self.causal)
         return self.join(seen.transpose(1, 2).flatten(2))
 
 

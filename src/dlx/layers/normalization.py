@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.building import FEATURES, IMAGE, SEQUENCE, Shape, require
+from dlx.layers.dropout import Dropout
 from dlx.layers.lengths import StepByStep
 from dlx.layers.pooling import AlongSteps, DropAlongSteps
 from dlx.registry import layers
@@ -64,7 +65,7 @@ def instance_norm(input_shape: Shape, *, epsilon: PositiveFloat = 1e-5) -> nn.Mo
 @layers("dropout")
 def dropout(input_shape: Shape, *, rate: Rate = 0.5) -> nn.Module:
     """Set a share of the values to zero in training (Srivastava et al. 2014)."""
-    return nn.Dropout(rate)
+    return Dropout(rate)
 
 
 @layers("spatial_dropout")

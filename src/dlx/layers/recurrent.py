@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from dlx.layers import recurrence
 from dlx.layers.building import SEQUENCE, Shape, require
+from dlx.layers.dropout import dropout
 from dlx.layers.lengths import ReadsLength, turned
 from dlx.layers.normalization import Rate
 from dlx.layers.shorthand import OneLayer, Size, read
@@ -66,7 +67,7 @@ class Recurrent(nn.Module, ReadsLength):
     def layer_by_layer(self, input: Tensor, length: Tensor | None) -> Tensor:
         """Run one direction after the other, the backward one over each sequence turned round: the same as `packed`."""
         for layer in range(self.rnn.num_layers):
-            input = nn.functional.dropout(input, self.rnn.dropout if layer else 0.0, self.training)
+            input = dropout(input, self.rnn.dropout if layer else 0.0, self.training)
             if not self.rnn.bidirectional:
                 input = self._one_way(input, layer)
                 continue

@@ -11,6 +11,7 @@ from dlx.errors import ComponentError
 from dlx.layers.activation import make_activation
 from dlx.layers.attention import SelfAttention
 from dlx.layers.building import SEQUENCE, Shape, require
+from dlx.layers.dropout import Dropout
 from dlx.layers.lengths import ReadsLength
 from dlx.layers.normalization import Rate
 from dlx.layers.shorthand import Size
@@ -24,7 +25,7 @@ class TransformerEncoder(nn.Module, ReadsLength):
         super().__init__()
         self.attention_norm, self.attention = nn.LayerNorm(features), attention
         self.network_norm, self.network = nn.LayerNorm(features), network
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:
         seen = input + self.dropout(self.attention(self.attention_norm(input), length))
@@ -52,5 +53,5 @@ def transformer_encoder(
         raise ComponentError(f"wants a divisor of {features} features, not {heads}", ("heads",))
     hidden = size or 4 * features
     act = make_activation(activation, input_shape)
-    network = nn.Sequential(nn.Linear(features, hidden), act, nn.Dropout(dropout), nn.Linear(hidden, features))
+    network = nn.Sequential(nn.Linear(features, hidden), act, Dropout(dropout), nn.Linear(hidden, features))
     return TransformerEncoder(SelfAttention(features, heads, dropout, causal), network, features, dropout)

@@ -8,7 +8,7 @@ from tests.data.text.test_pairs import evaluated, made
 
 from dlx.data.text import agreement, opinions
 from dlx.data.text.drawing import Draws, distinct
-from dlx.processors.text.tokenizer import split
+from dlx.processors.tokenizer import split
 
 DENIALS = {"not", "never", "hardly"}
 ASKED = re.compile(r"(?:Please|Could you|Do not forget to|It would help if you could) ([^.?]+)[.?]")

@@ -9,7 +9,7 @@ from tests.helpers.examples import sources
 
 from dlx import registry
 from dlx.errors import UsageError
-from dlx.processors.text.tokenizer import BEGIN, END
+from dlx.processors.tokenizer import BEGIN, END
 from dlx.registry.signatures import check
 from dlx.testing.common import build
 

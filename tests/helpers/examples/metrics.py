@@ -141,6 +141,15 @@ def spoken():
     return batches
 
 
+def heard():
+    """Answers in words, each with its one transcript."""
+    return [
+        (prediction | {"time": torch.zeros(*prediction["output"].shape, 2)}, words | {"reference": [one[:1] for one in right]})
+        for prediction, words in spoken()
+        for right in [words["reference"]]
+    ]
+
+
 def played():
     """Episodes in batches of different sizes; the predictions pass their numbers on."""
     draw = torch.Generator().manual_seed(3)
@@ -183,10 +192,10 @@ def _perplexity():
     return float(torch.exp(-total / sum(float(prediction["tokens"].sum()) for prediction, _ in batches)))
 
 
-def forecast():
+def forecast(sizes=(5, 1, 12)):
     """Forecasts of two targets over three steps, with quantiles, beside what came to pass."""
-    draw, batches = torch.Generator().manual_seed(3), []
-    for size in (5, 1, 12):
+    draw, batches, seen = torch.Generator().manual_seed(3), [], 0
+    for size in sizes:
         value, last = (torch.randn(size, steps, 2, generator=draw, dtype=torch.float64) for steps in (3, 1))
         naive = torch.randn(size, 4, 3, 2, generator=draw, dtype=torch.float64)
         naive[:, 0] = last
@@ -194,14 +203,19 @@ def forecast():
         apart = torch.tensor([-0.5, 0.0, 0.75], dtype=torch.float64)
         words = {"value": value, "naive": naive, "quantile": value[..., None] + apart}
         level = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64).expand(size, -1)
-        batches.append(({**words, "level": level}, {"target": target, "index": torch.arange(size)}))
+        number = torch.arange(seen, seen + size)
+        batches.append(({**words, "level": level}, {"target": target, "index": number, "origin": number}))
+        seen += size
     return batches
 
 
-FACTS |= {"processor": answers_in_words(), "horizon": 3, "num_targets": 2, "target_std": [1.0, 2.0]}
+processor = answers_in_words()
+processor.normalize = lambda text: " ".join(text.lower().split())
+FACTS |= {"processor": processor, "horizon": 3, "num_targets": 2, "target_std": [1.0, 2.0]}
 FACTS |= {"seasonal_error": [0.5, 2.0]}
 FORECASTS = "tests/metrics/forecasting/test_forecasts.py::"
 TEXTS = "tests/metrics/text/test_texts.py::"
+SPEECH = "tests/metrics/speech/test_errors.py::"
 TRUE, SAID, SHARES = _classes()
 SEGMENTATION = "tests/metrics/segmentation/test_overlap.py::"
 DETECTION = "tests/metrics/detection/test_coco.py::"
@@ -214,6 +228,7 @@ METRICS = {
         for name in ("scaled_mse", "scaled_mae", "mse_in_units", "mae_in_units", "rmse_in_units", "smape", "mase")
     },
     "skill": ({}, forecast, FORECASTS + "test_the_skill_is_over_the_best_naive_forecast_on_the_same_windows"),
+    "skill_interval": ({}, lambda: forecast((20, 1, 39)), FORECASTS + "test_the_interval_of_the_skill_is_its_formula"),
     "directional_accuracy": ({}, forecast, FORECASTS + "test_the_direction_counts_where_there_is_one"),
     "quantile_loss": ({}, forecast, FORECASTS + "test_quantiles_are_held_against_their_levels"),
     "coverage": ({}, forecast, FORECASTS + "test_quantiles_are_held_against_their_levels"),
@@ -253,6 +268,9 @@ METRICS = {
     ),
     "episode_length": ({}, played, {"episode_length": of_episodes("episode_length").mean()}),
     "success_rate": ({}, played, {"success_rate": of_episodes("success").mean()}),
+    "wer": ({}, heard, SPEECH + "test_error_rates_are_jiwers"),
+    "cer": ({}, heard, SPEECH + "test_error_rates_are_jiwers"),
+    "keyword_errors": ({}, classified, SPEECH + "test_what_is_taken_for_a_keyword_and_what_is_missed_are_counted_apart"),
     "mae": ({}, measured, {"mae": reference.mean_absolute_error(*_values())}),
     "mse": ({}, measured, {"mse": reference.mean_squared_error(*_values())}),
     "rmse": ({}, measured, REGRESSION),

@@ -48,6 +48,14 @@ CONTINUERS = {
     "transformer_decoder": ({"size": 8, "heads": 2, "feedforward": 16, "num_layers": 2}, TEXT_ONLY, (9, 11)),
     "recurrent_decoder": ({"size": 8}, TEXT_ONLY, (9, 11)),
 }
+SPOKEN, WRITTEN = {"num_features": 40, "num_classes": 3}, {"num_features": 40, "target_vocab_size": 7}
+SPEECH = {
+    "audio_cnn": ({"widths": [8, 16]}, SPOKEN, (3,)),
+    "bc_resnet": ({"scale": 1}, SPOKEN, (3,)),
+    "crnn": ({"width": 8, "size": 16, "num_layers": 2}, SPOKEN, (3,)),
+    "deep_speech": ({"width": 8, "size": 16, "hidden": 8}, WRITTEN, (16, 7)),
+    "conformer": ({"width": 8, "size": 16, "num_layers": 2, "feedforward": 16}, WRITTEN, (8, 7)),
+}
 SERIES = {"look_back": 24, "horizon": 5, "num_series": 3, "num_targets": 3, "num_known": 2}
 FORECASTERS = {
     **{name: ({}, SERIES, (5, 3)) for name in ("linear", "nlinear", "dlinear", "tcn", "patchtst", "itransformer")},
@@ -73,6 +81,8 @@ ACTING = [
     ("actor_critic", {}, OBSERVED, (3,)),
     ("actor_critic", {"shared": True, "actor": [{"dense": 8}], "normalize": True}, MOVED, (4,)),
     ("actor_critic", {"shared": True, "body": SEEING}, SCREEN, (3,)),
+    ("actor_critic", {"body": {"name": "mlp", "hidden": [8], "features": 6}, "actor": [{"dense": 8}]}, MOVED, (4,)),
+    ("q_network", {"body": {"name": "simple_cnn", "channels": [4], "features_activation": None}}, SCREEN, (3,)),
     ("q_network", {"normalize": True}, OBSERVED, (3,)),
     ("q_network", {"body": SEEING, "duelling": True, "stream": [{"dense": 8}, "relu"], "orthogonal": True}, SCREEN, (3,)),
     ("actor_and_twin_critics", {}, MOVED, (4,)),
@@ -85,6 +95,7 @@ CLASSIFIERS = {
     **WRITERS,
     **FORECASTERS,
     **CONTINUERS,
+    **SPEECH,
     **PIXELS,
     **DETECTORS,
     **{name: ({}, LARGE, (3,)) for name in ZOO},
@@ -100,7 +111,16 @@ def text_batch():
     return {"input": torch.where(torch.arange(9) < length[:, None], codes, 0), "length": length}
 
 
+def clips(features):
+    """Make features of three clips of different lengths."""
+    length = torch.tensor([31, 2, 18])
+    steps = torch.randn(3, 31, features, generator=torch.Generator().manual_seed(0))
+    return {"input": steps * (torch.arange(31) < length[:, None])[:, :, None], "length": length}
+
+
 def table_batch(facts, size=3):
+    if facts in (SPOKEN, WRITTEN):
+        return clips(facts["num_features"])
     if "target_vocab_size" in facts:
         return text_batch() | {"previous": torch.randint(4, 11, (3, 5), generator=torch.Generator().manual_seed(1))}
     if "vocab_size" in facts:

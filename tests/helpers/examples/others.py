@@ -68,7 +68,7 @@ TEXT = {
 
 def answers_in_words():
     from dlx.processors.text.text_to_text import TextToTextProcessor
-    from dlx.processors.text.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizer import fit_tokenizer
 
     shared = fit_tokenizer("words", True, KNOWN, 100, 1)
     return TextToTextProcessor(shared, shared, 6, 8)
@@ -126,6 +126,12 @@ def played(facts, size=12, seed=1):
     return {**words, **numbers, **chances, **ends, "action": action}
 
 
+def advice(batch, explore=False):
+    """Say what is best, by the first number that is seen."""
+    return {"action": (batch["input"][:, 0] > 0).long()}
+
+
+ADVISED = {"policies": lambda name: advice}
 CONTROL = {
     "ppo": ({}, {**DISCRETE, **ROLLOUTS}, lambda: acting("actor_critic", DISCRETE), lambda: played(DISCRETE)),
     "dqn": ({}, {**DISCRETE, **REPLAY}, lambda: acting("q_network", DISCRETE), lambda: played(DISCRETE)),
@@ -137,6 +143,7 @@ CONTROL = {
         lambda: played(CONTINUOUS),
     ),
     "behaviour_cloning": ({}, DISCRETE, lambda: Named(3), lambda: played(DISCRETE)),
+    "dagger": ({"expert": "scripted"}, {**DISCRETE, **REPLAY, **ADVISED}, lambda: Named(3), lambda: played(DISCRETE)),
 }
 
 
@@ -224,7 +231,49 @@ def with_masks():
     return batch | {"mask": y[..., :, None] & x[..., None, :]}
 
 
+def hearer():
+    """Make a processor of speech, of nine pieces."""
+    from dlx.processors.speech.features import FeatureOptions, Features
+    from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
+    from dlx.processors.speech.transcripts import Writing
+    from dlx.processors.tokenizer import fit_tokenizer
+
+    words = ["go", "pets"]
+    tokenizer = fit_tokenizer("characters", False, [" ".join(words)], 100, 1)
+    return SpeechToTextProcessor(Features(FeatureOptions()), 1.0, tokenizer, Writing(), words)
+
+
+HEARD = {"num_features": 6, "num_classes": 3, "class_names": ["go", "stop", "unknown"], "target_vocab_size": 11, "seed": 0}
+
+
+def hearing(name):
+    from dlx.testing.common import build
+
+    torch.manual_seed(0)
+    return build(registry.models, name, {"width": 4, "size": 8}, HEARD)
+
+
+def heard(written):
+    """Make twelve clips of different lengths, with classes or with transcripts."""
+    draw = torch.Generator().manual_seed(1)
+    length = 20 + torch.arange(12)
+    steps = torch.randn(12, 31, 6, generator=draw) * (torch.arange(31) < length[:, None])[:, :, None]
+    words = {"input": steps, "length": length, "index": torch.arange(12)}
+    if not written:
+        return words | {"target": torch.arange(12) % 3}
+    pieces = torch.randint(4, 11, (12, 5), generator=draw)
+    target = torch.where(torch.arange(5) <= torch.arange(12)[:, None] % 5, pieces, -1)
+    return words | {"target": target, "reference": [["go pets"]] * 12}
+
+
 TASKS = {
+    "audio_classification": ({}, {**HEARD, "processor": hearer()}, lambda: hearing("crnn"), lambda: heard(False)),
+    "speech_recognition": (
+        {"beam_size": 3, "known_words": True},
+        {**HEARD, "processor": hearer()},
+        lambda: hearing("deep_speech"),
+        lambda: heard(True),
+    ),
     **CONTROL,
     "language_modeling": (
         {"max_output_length": 7},
@@ -283,7 +332,7 @@ def texts(folder):
     """Fit the processor of a few texts."""
     from dlx.processors.text.lines import Line
     from dlx.processors.text.processor import TextProcessor
-    from dlx.processors.text.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizer import fit_tokenizer
 
     known = ["A good film.", "not good", "It isn't dull"]
     processor = TextProcessor(fit_tokenizer("words", True, known, 100, 1), 6, ["bad", "good"])
@@ -301,8 +350,9 @@ def text_pairs(folder):
 
 def series(folder):
     """Fit the processor of a small file of series, and cut the ends of two."""
-    from dlx.processors.series.processor import Scales, SeriesProcessor
-    from dlx.processors.series.reading import Columns, Reading
+    from dlx.processors.series.processor import SeriesProcessor
+    from dlx.processors.series.scales import Scales
+    from dlx.processors.series.series import Columns, Reading
     from dlx.processors.series.steps import Step
     from dlx.processors.series.times import DAY, TimeFormat
 
@@ -320,11 +370,42 @@ def beginnings(folder):
     """Make the processor of beginnings of texts."""
     from dlx.processors.text.continued_text import ContinuedTextProcessor
     from dlx.processors.text.lines import Line
-    from dlx.processors.text.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizer import fit_tokenizer
 
     examples = [Line(text) for text in (*KNOWN, "", "something nobody knows, and more of it than is read")]
     processor = ContinuedTextProcessor(fit_tokenizer("words", True, KNOWN, 100, 1), 6)
     return processor, examples, {"continued": torch.tensor([[2, 5, 6, 3, -1], [2, 7, 3, -1, -1]])}
+
+
+def clips(folder):
+    """Make a processor of spoken words, and a few files."""
+    from tests.helpers import recordings
+
+    from dlx.processors.speech.features import FeatureOptions, Features
+    from dlx.processors.speech.processor import AudioProcessor
+
+    recordings.words(folder, 4)
+    processor = AudioProcessor(Features(FeatureOptions(sample_rate=8000)), 1.0, ["go", "stop"])
+    examples = list(processor.read([str(folder)]))
+    return processor, examples, {"label": torch.tensor([0, 1]), "probability": torch.tensor([[0.5, 0.5], [0.25, 0.75]])}
+
+
+def speech(folder):
+    """Make a processor of transcribed recordings, and a few files, one in pieces."""
+    from tests.helpers import recordings
+
+    from dlx.processors.speech.features import FeatureOptions, Features
+    from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
+    from dlx.processors.speech.transcripts import Writing
+    from dlx.processors.tokenizer import fit_tokenizer
+
+    recordings.write(folder / "long.wav", np.concatenate([recordings.tone("go", n) for n in range(12)]))
+    recordings.words(folder, 2)
+    features = Features(FeatureOptions(sample_rate=8000, features="mfcc"))
+    words = ["go", "stop"]
+    processor = SpeechToTextProcessor(features, 0.5, fit_tokenizer("characters", False, words, 100, 1), Writing(), words)
+    time = torch.tensor([[[0.0, 0.1], [0.1, 0.2], [-1, -1]], [[0.2, 0.3], [0.4, 0.5], [0.5, 0.6]]])
+    return processor, list(processor.read([str(folder)])), {"output": torch.tensor([[4, 5, -1], [6, 4, 5]]), "time": time}
 
 
 def observations(folder):
@@ -356,6 +437,8 @@ def masked_pictures(folder):
 
 
 PROCESSORS = {
+    "audio": clips,
+    "speech_to_text": speech,
     "control": observations,
     "series": series,
     "image_boxes": boxed_pictures,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torchvision
 from PIL import Image
-from tests.helpers import annotated_files, image_files
+from tests.helpers import annotated_files, image_files, recordings
 
 from dlx.registry.signatures import check
 
@@ -215,7 +215,7 @@ def series_csv(folder, patch):
 
 
 def demonstrations(folder, patch):
-    from dlx.core.demonstrations import packed
+    from dlx.data.control.demonstration_file import packed
     from dlx.registry import sources
 
     choices, _ = check(sources.signatures["rollouts"], rollouts(folder, patch))
@@ -224,7 +224,55 @@ def demonstrations(folder, patch):
     return {"file": str(folder / "played.safetensors"), "environment": "CartPole-v1", "batch_size": 8, "episodes": 5}
 
 
+def audio_folder(folder, patch):
+    recordings.words(folder / "clips")
+    more = {"time_shift": 0.02, "speed": 0.1, "gain": 3.0, "noise": 0.5, "time_masks": 1, "frequency_masks": 1}
+    keywords = {"keywords": ["stop"], "silence_share": 0.2}
+    given = {"path": str(folder / "clips"), "sample_rate": 8000, "batch_size": 5, "speaker_mark": "_", "by_speaker": True}
+    return {**given, **more, **keywords, "cache": str(folder / "cache")}
+
+
+def audio_manifest(folder, patch):
+    recordings.manifest(folder)
+    return {
+        "path": str(folder / "list.tsv"),
+        "label_column": "text",
+        "sample_rate": 8000,
+        "test_speakers": ["c"],
+        "val_speakers": ["d"],
+        "batch_size": 4,
+    }
+
+
+def speech_manifest(folder, patch):
+    recordings.manifest(folder)
+    return {"path": str(folder / "list.tsv"), "sample_rate": 8000, "normalize": "global", "seconds_per_batch": 1.0}
+
+
+def spoken(folder, patch):
+    """Stand in for espeak-ng: a tone as high as the speed that is asked for."""
+    from dlx.data.speech import spoken
+
+    patch.setattr(spoken.shutil, "which", lambda name: name)
+
+    def run(command):
+        time = np.arange(4000) / spoken.RATE
+        wave = 9000 * np.sin(2 * np.pi * 4 * int(command[4]) * time)
+        return bytes(spoken.HEADER) + wave.astype("<i2").tobytes()
+
+    patch.setattr(spoken, "run", run)
+    return {"voices": 3, "takes": 2, "sample_rate": 8000, "batch_size": 5}
+
+
 SOURCES = {
+    **dict.fromkeys(("spoken_words", "spoken_phrases"), spoken),
+    **{
+        name: lambda folder, patch: {"voices": 3, "takes": 2, "sample_rate": 8000, "batch_size": 5}
+        for name in ("synthetic_words", "synthetic_phrases")
+    },
+    "audio_folder": audio_folder,
+    "audio_manifest": audio_manifest,
+    "speech_manifest": speech_manifest,
     "demonstrations": demonstrations,
     "replay": replay,
     "rollouts": rollouts,

@@ -7,7 +7,7 @@ import torch
 
 from dlx.processors.text.continued_text import ContinuedTextProcessor
 from dlx.processors.text.lines import Line
-from dlx.processors.text.tokenizer import BEGIN, END, SPECIAL, fit_tokenizer
+from dlx.processors.tokenizer import BEGIN, END, SPECIAL, fit_tokenizer
 
 
 @pytest.fixture

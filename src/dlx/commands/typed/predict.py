@@ -36,7 +36,21 @@ class Playing:
     episodes: Annotated[
         int | None, typer.Option("--episodes", min=1, help="Play as many in its environment.", show_default=False)
     ] = None
-    video: Annotated[bool, typer.Option("--video", help="Film them too: moving pictures (APNG).")] = False
+    video: Annotated[bool, typer.Option("--video", help="Film them too.")] = False
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="apng|mp4", help="Of films; else apng.", show_default=False)
+    ] = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How inputs come."""
+
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images and recordings that cannot be used.")] = False
+    microphone: Annotated[
+        float | None,
+        typer.Option("--microphone", metavar="SECONDS", min=0.1, help="Record from the microphone.", show_default=False),
+    ] = None
 
 
 @flat
@@ -46,7 +60,7 @@ def predict(
         list[str] | None,
         typer.Argument(
             metavar="[INPUT...]",
-            help="Images or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; texts; - for stdin.",
+            help="Images, recordings or folders of them; CSV files or rows such as 5.1,3.5,1.4,0.2; texts; - for stdin.",
         ),
     ] = None,
     file: Annotated[
@@ -58,9 +72,9 @@ def predict(
     settings: Settings = None,
     making: Making = Making(),
     playing: Playing = Playing(),
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be used.")] = False,
+    reading: Reading = Reading(),
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show why: heat maps of images, words that decide, attention.")
+        bool, typer.Option("--explain", help="Show why: heat maps of images, words that decide, attention, sound.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -79,8 +93,10 @@ def predict(
     given: list[str | Path] = [*(inputs or []), *(file or [])]
     overrides = with_settings(settings, device)
     rows: Iterator[dict[str, Any]]
+    if playing.form is not None and not playing.video:
+        raise UsageError("--format is that of the films of --video, which is not given")
     if playing.episodes is not None:
-        if given or explain or skip_bad or making.count is not None or making.label is not None:
+        if given or explain or reading.skip_bad or making.count is not None or making.label is not None:
             raise UsageError(
                 "--episodes plays in the environment; leave out inputs, --explain, --skip-bad, --count and --label"
             )
@@ -88,14 +104,17 @@ def predict(
             raise UsageError("--output is the folder of what --video films, which is not given")
         from dlx.commands.playing import play
 
-        rows = play(path, overrides, playing.episodes, making.seed, playing.video, output)
+        form = playing.form or "apng" if playing.video else None
+        rows = play(path, overrides, playing.episodes, making.seed, form, output)
     elif playing.video:
         raise UsageError("--video films what --episodes N plays, which is not given")
     elif making.count is None:
-        _refuse_stray(bool(given), making.label)
-        rows = command.predict(path, given, overrides, explaining=explain, skip_bad=skip_bad, output=output)
+        _refuse_stray(bool(given) or reading.microphone is not None, making.label)
+        rows = command.predict(
+            path, given, overrides, explaining=explain, skip_bad=reading.skip_bad, output=output, microphone=reading.microphone
+        )
     else:
-        if given or explain or skip_bad:
+        if given or explain or reading.skip_bad or reading.microphone is not None:
             raise UsageError("--count makes new images; leave out the inputs, --explain and --skip-bad")
         from dlx.commands.generating import generate
 

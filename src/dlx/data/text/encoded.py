@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dlx.core import Batch
+from dlx.data.by_length import Lengthy
 
 SHIFT = 2**20  # more pieces than any text has: two lengths in one number
 
@@ -31,24 +31,7 @@ class Codes:
         return torch.where(steps < lengths[:, None], self.codes[places], filling).long()
 
 
-class Encoded(ABC):
-    """A split of encoded texts: `keys` int64 (N,) sorts them by length."""
-
-    keys: Tensor
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    @abstractmethod
-    def sides(self, key: int) -> list[int]:
-        """Return the lengths, a number a side, of the texts that have this key."""
-
-    @abstractmethod
-    def batch(self, rows: Tensor, training: bool) -> Batch:
-        """Return some texts as a batch."""
-
-
-class EncodedTexts(Encoded):
+class EncodedTexts(Lengthy):
     """Texts, with a target (N,) each or, for language modelling, without."""
 
     def __init__(self, codes: Sequence[Sequence[int]], targets: Tensor | None = None) -> None:
@@ -69,7 +52,7 @@ class EncodedTexts(Encoded):
         return words if self.targets is None else words | {"target": self.targets[rows]}
 
 
-class EncodedPairs(Encoded):
+class EncodedPairs(Lengthy):
     """Texts with an answer each, sorted by the side that is longer on the whole, then by the other.
 
     In evaluation a batch has the texts as they are written, `text`, and all right answers of each, `reference`.

@@ -11,15 +11,15 @@ import torch
 
 from dlx.core import Processor
 from dlx.data.options import Checkpoint
-from dlx.data.splits import draw
+from dlx.data.splits import chosen, draw
 from dlx.data.text.encoded import EncodedTexts
 from dlx.data.text.options import TextBatching, TextOptions, TextSplits
-from dlx.data.text.parts import FRACTION, chosen, digest, tell_cut, tell_shared
+from dlx.data.text.parts import FRACTION, digest, tell_cut, tell_shared
 from dlx.data.text.source import TextSource
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.labels import distinct
 from dlx.processors.text.processor import TextProcessor
-from dlx.processors.text.tokenizer import fit_tokenizer
+from dlx.processors.tokenizer import fit_tokenizer
 
 
 @dataclass(frozen=True)

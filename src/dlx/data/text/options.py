@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from dlx.data.splits import Fraction, SplitSeed
-from dlx.processors.text.tokenizer import Case, Kind
+from dlx.processors.tokenizer import Case, Kind
 from dlx.registry.types import DataPath, OptionGroup
 
 

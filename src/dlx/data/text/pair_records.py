@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from dlx.data.records import Column, Record, split_of
 from dlx.data.text.options import PairFiles, SplitShares
 from dlx.data.text.pairs import Pair
 from dlx.data.text.parts import refuse
-from dlx.data.text.records import Column, Record, split_of
 from dlx.errors import ComponentError, UsageError
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from dlx.core import Processor
 from dlx.data.options import Checkpoint
+from dlx.data.splits import chosen
 from dlx.data.text.encoded import EncodedPairs
 from dlx.data.text.options import PairOptions, SplitShares, TextBatching
-from dlx.data.text.parts import chosen, digest, divide, tell_cut, tell_shared
+from dlx.data.text.parts import digest, divide, tell_cut, tell_shared
 from dlx.data.text.source import TextSource
 from dlx.errors import UsageError
 from dlx.processors.text.text_to_text import TextToTextProcessor
-from dlx.processors.text.tokenizer import fit_tokenizer
+from dlx.processors.tokenizer import fit_tokenizer
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from dlx.data.options import Checkpoint
 from dlx.data.splits import draw
 from dlx.data.text.options import SplitShares
 from dlx.errors import ComponentError, UsageError
@@ -49,19 +48,6 @@ def divide(
             where[group] = split
     parts = {split: [one for one, n in zip(train, numbers, strict=True) if where[n] == split] for split in ("train", *missing)}
     return {**given, **parts}, missing
-
-
-def chosen(parts: Mapping[str, T], checkpoint: Checkpoint) -> dict[str, T]:
-    """Return the splits that are wanted; raises UsageError where the data have none of them, or nothing to learn from."""
-    if not checkpoint.processor:
-        if "train" not in parts:
-            raise UsageError(f"the data has no split 'train' to learn from; it has {', '.join(parts)}")
-        return dict(parts)
-    wanted = checkpoint.wanted_splits
-    found = {split: part for split, part in parts.items() if wanted is None or split in wanted}
-    if not found:
-        raise UsageError(f"the data has no split '{' or '.join(sorted(wanted or ()))}'; it has {', '.join(parts)}")
-    return found
 
 
 def tell_shared(

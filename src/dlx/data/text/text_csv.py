@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dlx.core import Source
 from dlx.data.options import Checkpoint
+from dlx.data.records import split_of, table_records
 from dlx.data.text.labelled import Labelled, labelled_source
 from dlx.data.text.options import TextBatching, TextOptions, TextSplits
 from dlx.data.text.parts import refuse
-from dlx.data.text.records import split_of, table_records
 from dlx.registry import sources
 from dlx.registry.types import DataPath
 

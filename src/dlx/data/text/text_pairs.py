@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from dlx.core import Source
 from dlx.data.options import Checkpoint
+from dlx.data.records import Column, Record, json_records, parallel_records, table_records
 from dlx.data.text.options import PairFiles, PairOptions, SplitShares, TextBatching
 from dlx.data.text.pair_records import given_pairs, pairs
 from dlx.data.text.pairs import pair_source
-from dlx.data.text.records import Column, Record, json_records, parallel_records, table_records
 from dlx.errors import ComponentError
 from dlx.registry import sources
 from dlx.registry.types import DataFiles, DataPath, matching

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from dlx.core import Processor
 from dlx.data.options import Checkpoint
+from dlx.data.splits import chosen
 from dlx.data.text.encoded import EncodedTexts
 from dlx.data.text.options import LineOptions, SplitShares, TextBatching
-from dlx.data.text.parts import chosen, digest, divide, tell_cut, tell_shared
+from dlx.data.text.parts import digest, divide, tell_cut, tell_shared
 from dlx.data.text.source import TextSource
 from dlx.errors import UsageError
 from dlx.processors.text.continued_text import ContinuedTextProcessor
-from dlx.processors.text.tokenizer import fit_tokenizer
+from dlx.processors.tokenizer import fit_tokenizer
 
 
 def unlabelled_source(

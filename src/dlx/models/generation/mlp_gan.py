@@ -10,6 +10,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from dlx.layers.building import IMAGE, require
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.models.generation.shared import GAN, JoinLabel, classes
 from dlx.registry import models
@@ -40,7 +41,7 @@ class Discriminator(nn.Module):
         self.join = JoinLabel(num_classes)
         sizes, layers = [math.prod(input_shape) + num_classes, *hidden], []
         for pair in pairwise(sizes):
-            layers += [nn.Linear(*pair), nn.LeakyReLU(0.2, inplace=True), *([nn.Dropout(dropout)] if dropout else [])]
+            layers += [nn.Linear(*pair), nn.LeakyReLU(0.2, inplace=True), *([Dropout(dropout)] if dropout else [])]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], 1))
 
     def forward(self, image: Tensor, label: Tensor | None = None) -> Tensor:

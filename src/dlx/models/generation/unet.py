@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.building import IMAGE, require
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.models.generation.shared import classes, expect_label
 from dlx.registry import models
@@ -42,7 +43,7 @@ class ResidualBlock(nn.Module):
         self.norm1, self.norm2 = _norm(inputs), _norm(outputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.time = nn.Linear(size, outputs)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.conv2 = _zero(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.building import IMAGE, require
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.registry import models
 
@@ -58,5 +59,5 @@ def _block(inputs: int, outputs: int, convolutions: int, dropout: float) -> list
 def _head(size: int, hidden: int | None, dropout: float, num_classes: int) -> nn.Module:
     if hidden is None:
         return nn.Linear(size, num_classes)
-    layers = [nn.Linear(size, hidden), nn.ReLU(inplace=True), *([nn.Dropout(dropout)] if dropout else [])]
+    layers = [nn.Linear(size, hidden), nn.ReLU(inplace=True), *([Dropout(dropout)] if dropout else [])]
     return nn.Sequential(*layers, nn.Linear(hidden, num_classes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from dlx.layers.building import IMAGE, require
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.registry import models
 
@@ -31,7 +32,7 @@ class SmallVGG(nn.Module):
             if side > 1:
                 self.backbone.append(nn.MaxPool2d(2))
                 side //= 2
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(size, num_classes))
+        self.head = nn.Sequential(Dropout(dropout), nn.Linear(size, num_classes))
 
     def forward(self, input: Tensor) -> Tensor:
         return self.head(self.backbone(input).mean((2, 3)))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from dlx.errors import ComponentError
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.layers.pooling import GlobalAverage, GlobalMaximum
 from dlx.models.image.transfer import Freeze, ImageNetwork
@@ -147,10 +148,10 @@ def _with_head(parts: Parts, head: Head, num_classes: int, shape: list[int], pub
 def _new_head(size: int, head: Head, num_classes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in head.hidden:
-        layers += [nn.Linear(size, width), nn.ReLU(), *([nn.Dropout(head.dropout)] if head.dropout else [])]
+        layers += [nn.Linear(size, width), nn.ReLU(), *([Dropout(head.dropout)] if head.dropout else [])]
         size = width
     if head.dropout and not head.hidden:
-        layers.append(nn.Dropout(head.dropout))
+        layers.append(Dropout(head.dropout))
     return nn.Sequential(*layers, nn.Linear(size, num_classes))
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.models.series.common import Forecast, Forecaster, SeriesFacts
 from dlx.registry import models
@@ -39,7 +40,7 @@ class SeriesRNN(Forecaster):
         super().__init__(sizes, forecasts, instance_norm)
         between = dropout if num_layers > 1 else 0.0
         self.layers = CELLS[cell](sizes.num_series, size, num_layers, batch_first=True, dropout=between)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = nn.Linear(size, sizes.horizon * sizes.num_targets * self.numbers)
 
     def forecast(self, steps: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ class Residual(nn.Module):
         self.first = weight_norm(nn.Conv1d(inputs, channels, kernel, dilation=dilation))
         self.second = weight_norm(nn.Conv1d(channels, channels, kernel, dilation=dilation))
         self.match = nn.Conv1d(inputs, channels, 1) if inputs != channels else nn.Identity()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, steps: Tensor) -> Tensor:
         inner = self.dropout(F.relu(self.first(F.pad(steps, (self.reach, 0)))))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.attention import SelfAttention
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.layers.transformer import TransformerEncoder
 from dlx.models.series.common import Forecast, Forecaster, SeriesFacts, laid_out, refuse_inputs
@@ -21,7 +22,7 @@ def encoder(layers: int, size: int, heads: int, feedforward: int, dropout: float
         raise ComponentError(f"wants a divisor of the size {size}, not {heads}", ("heads",))
     made: list[nn.Module] = []
     for _ in range(layers):
-        network = nn.Sequential(nn.Linear(size, feedforward), nn.GELU(), nn.Dropout(dropout), nn.Linear(feedforward, size))
+        network = nn.Sequential(nn.Linear(size, feedforward), nn.GELU(), Dropout(dropout), nn.Linear(feedforward, size))
         made.append(TransformerEncoder(SelfAttention(size, heads, dropout, causal=False), network, size, dropout))
     return nn.Sequential(*made, nn.LayerNorm(size))
 
@@ -55,11 +56,11 @@ class PatchTST(Forecaster):
             raise ComponentError(f"is longer than the past: {patch} of {sizes.look_back} steps", ("patch",))
         self.patch, self.stride = patch, stride
         count = (sizes.look_back + stride - patch) // stride + 1
-        self.embed, self.dropout = nn.Linear(patch, size), nn.Dropout(dropout)
+        self.embed, self.dropout = nn.Linear(patch, size), Dropout(dropout)
         self.positions = nn.Parameter(torch.empty(count, size).uniform_(-0.02, 0.02))
         self.encoder = encoder(num_layers, size, heads, feedforward, dropout)
         self.output = nn.Linear(count * size, sizes.horizon * self.numbers)
-        self.head_dropout = nn.Dropout(head_dropout)
+        self.head_dropout = Dropout(head_dropout)
 
     def forecast(self, steps: Tensor) -> Tensor:
         """Forecast each series from its own patches."""
@@ -91,7 +92,7 @@ class ITransformer(Forecaster):
         forecasts: Forecast,
     ) -> None:
         super().__init__(sizes, forecasts, instance_norm, affine=False)
-        self.embed, self.dropout = nn.Linear(sizes.look_back, size), nn.Dropout(dropout)
+        self.embed, self.dropout = nn.Linear(sizes.look_back, size), Dropout(dropout)
         self.encoder = encoder(num_layers, size, heads, feedforward, dropout)
         self.output = nn.Linear(size, sizes.horizon * self.numbers)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlx.errors import ComponentError
 from dlx.layers.activation import Activation, make_activation
 from dlx.layers.composite import Residual
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.layers.tabular import CategoryEmbedding, LinearEmbedding, OneHot, PeriodicEmbedding
 from dlx.registry import models
@@ -100,5 +101,5 @@ def _block(
         block.append(nn.BatchNorm1d(outputs) if normalization == "batch" else nn.LayerNorm(outputs))
     block.append(make_activation(activation, (outputs,)))
     if dropout:
-        block.append(nn.Dropout(dropout))
+        block.append(Dropout(dropout))
     return [Residual(nn.Sequential(*block), None)] if residual and inputs == outputs else block

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlx.layers.attention import sinusoids
+from dlx.layers.dropout import Dropout, attend
 from dlx.models.text.common import PADDING
 
 # B: batch, T: steps, S: steps of the source, E: features, H: heads
@@ -45,7 +46,7 @@ class Attention(nn.Module):
     def attend(self, query: Tensor, known: Cache, mask: Tensor | None, causal: bool = False) -> Tensor:
         """Attend from queries to what is known; `mask` is True where there is something to see."""
         rate = self.dropout if self.training else 0.0
-        seen = F.scaled_dot_product_attention(query, known.key, known.value, mask, rate, is_causal=causal)
+        seen = attend(query, known.key, known.value, mask, rate, causal)
         return self.join(seen.transpose(1, 2).flatten(2))
 
     def forward(self, steps: Tensor, mask: Tensor | None, causal: bool, past: Cache | None = None) -> tuple[Tensor, Cache]:
@@ -82,7 +83,7 @@ class Block(nn.Module):
             nn.Linear(size, feedforward),
             nn.Linear(feedforward, size),
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def look(self, steps: Tensor, mask: Tensor | None, causal: bool, past: Cache | None) -> tuple[Tensor, Cache]:
         """Add what attention finds, and return the keys and values that later steps look at."""
@@ -127,7 +128,7 @@ class Embedded(nn.Module):
     def __init__(self, vocab_size: int, size: int, positions: int, dropout: float) -> None:
         super().__init__()
         self.embedding = scaled_embedding(vocab_size, size)
-        self.scale, self.dropout = math.sqrt(size), nn.Dropout(dropout)
+        self.scale, self.dropout = math.sqrt(size), Dropout(dropout)
         self.register_buffer("positions", sinusoids(positions, size), persistent=False)
 
     def forward(self, codes: Tensor, start: int = 0) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.models.text.blocks import scaled_embedding
 from dlx.models.text.text_rnn import CELLS, Cell
@@ -34,7 +35,7 @@ class RecurrentDecoder(nn.Module):
         super().__init__()
         self.embedding = scaled_embedding(vocab_size, size)
         self.layers = CELLS[cell](size, size, num_layers, batch_first=True, dropout=dropout if num_layers > 1 else 0.0)
-        self.scale, self.is_lstm, self.dropout = size**0.5, cell == "lstm", nn.Dropout(dropout)
+        self.scale, self.is_lstm, self.dropout = size**0.5, cell == "lstm", Dropout(dropout)
         self.output = nn.Linear(size, vocab_size)
         self.output.weight = self.embedding.weight
 

@@ -8,6 +8,7 @@ import torch
 from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.models.text.blocks import scaled_embedding
 from dlx.models.text.common import inside
@@ -67,7 +68,7 @@ class RecurrentSeq2Seq(nn.Module):
         self.decoder = CELLS[cell](size, size, decoder_layers, batch_first=True, dropout=dropout if decoder_layers > 1 else 0.0)
         self.attend, self.join = nn.Linear(size, size, bias=False), nn.Linear(2 * size, size)
         self.scale, self.layers, self.is_lstm = size**0.5, decoder_layers, cell == "lstm"
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = output(size, target_vocab_size, self.target, copy, shared_vocabulary, size)
         self.coverage: Coverage | None = None
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from dlx.layers.dropout import Dropout
 from dlx.layers.normalization import Rate
 from dlx.layers.word_vectors import HasVocabulary
 from dlx.models.text.common import Embedded, embedding, inside
@@ -40,7 +41,7 @@ class TextCNN(nn.Module):
         self.embedding = embedding(vocab_size, embedded, processor)
         self.convolutions = nn.ModuleList(nn.Conv1d(embedded.embedding_size, filters, width) for width in widths)
         self.widths = widths
-        self.embedding_dropout, self.dropout = nn.Dropout(embedded.embedding_dropout), nn.Dropout(dropout)
+        self.embedding_dropout, self.dropout = Dropout(embedded.embedding_dropout), Dropout(dropout)
         self.output = nn.Linear(len(widths) * filters, num_classes)
 
     def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:

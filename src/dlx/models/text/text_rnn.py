@@ -9,6 +9,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from dlx.layers.dropout import Dropout
 from dlx.layers.lengths import turned
 from dlx.layers.normalization import Rate
 from dlx.layers.word_vectors import HasVocabulary
@@ -73,7 +74,7 @@ class TextRNN(nn.Module):
             inputs = layer.size
         self.bidirectional, self.size = bidirectional, size
         self.pool = None if pooling == "last" else Pool(pooling, inputs)
-        self.embedding_dropout, self.dropout = nn.Dropout(embedded.embedding_dropout), nn.Dropout(dropout)
+        self.embedding_dropout, self.dropout = Dropout(embedded.embedding_dropout), Dropout(dropout)
         self.output = nn.Linear(inputs, num_classes)
 
     def forward(self, input: Tensor, length: Tensor | None = None) -> Tensor:

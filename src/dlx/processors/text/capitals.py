@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from dlx.processors.text.tokenizer import WORD, Tokenizer
+from dlx.processors.tokenizer import WORD, Tokenizer
 
 FIRST, ALL = "⇧", "⇪"  # before a word with a capital first letter, and before one of capitals alone
 MARKED = re.compile(rf"{FIRST} (.)|{ALL} ({WORD.pattern})", re.DOTALL)

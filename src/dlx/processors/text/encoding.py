@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlx.core import Batch
-from dlx.processors.text.tokenizer import BEGIN, END, PADDING, Tokenizer
+from dlx.processors.tokenizer import BEGIN, END, PADDING, Tokenizer
 
 log = logging.getLogger("dlx")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from dlx.errors import ComponentError, UsageError
-from dlx.processors.text.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer
+from dlx.processors.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer
 
 LEAST = 256 + 4  # every byte has a code, so that nothing is unknown
 LONGEST = 65_536  # bytes of a text that pieces are learned from; a longer one is left out by sentencepiece

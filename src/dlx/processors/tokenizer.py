@@ -122,7 +122,7 @@ def fit_tokenizer(kind: Kind, lowercase: Case, texts: Iterable[str], most: int, 
     if kind == "bytes":
         return Bytes(lowercase)
     if kind == "bpe" or kind == "unigram":
-        from dlx.processors.text.subwords import Subwords
+        from dlx.processors.subwords import Subwords
 
         return Subwords.fit(kind, lowercase, given, most)
     counts: Counter[str] = Counter()
@@ -141,7 +141,7 @@ def restored_tokenizer(state: Mapping[str, Any]) -> Tokenizer:
     if state["kind"] == "bytes":
         return Bytes(state["lowercase"])
     if state["kind"] in ("bpe", "unigram"):
-        from dlx.processors.text.subwords import Subwords
+        from dlx.processors.subwords import Subwords
 
         return Subwords.from_state(state)
     return Words(state["kind"], state["lowercase"], state["vocabulary"])

@@ -1,0 +1,1 @@
+"""Recordings of speech: files to waves, waves to features."""
