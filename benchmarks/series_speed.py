@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from dlx.data.options import Batching, Checkpoint
 from dlx.data.series.options import SeriesEncoding, TimeSplits, Windowing
 from dlx.data.series.source import SeriesOptions, series_source
-from dlx.processors.series.reading import Columns, Reading, Series
+from dlx.processors.series.series import Columns, Reading, Series
 from dlx.processors.series.steps import Step
 from dlx.processors.series.times import SECOND, TimeFormat
 

@@ -21,7 +21,7 @@ ALLOWED = {
     "augmentation": {"registry"},
     "optimizers": {"registry"},
     "schedules": {"core", "registry"},
-    "processors": {"core", "registry"},
+    "processors": {"core", "registry", "pictures"},
     "tasks": {"core", "registry", "pictures"},
     "metrics": {"core", "registry", "pictures"},
     "loggers": {"core", "registry", "storage"},

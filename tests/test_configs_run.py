@@ -28,6 +28,19 @@ def images(folder: Path) -> Path:
     return folder
 
 
+def excerpt(data: Path, folder: Path) -> Path:
+    """Copy the first files that the lists of a data set name, and lists of them."""
+    for listed in [*data.glob("*.txt"), *data.glob("ImageSets/Main/*.txt")]:
+        lines = listed.read_text().splitlines()[:6]
+        (folder / listed.relative_to(data)).parent.mkdir(parents=True, exist_ok=True)
+        (folder / listed.relative_to(data)).write_text("\n".join(lines))
+        for word in " ".join(lines).split():
+            for file in [data / word] if "/" in word else data.glob(f"*/{word}.*"):
+                (folder / file.relative_to(data)).parent.mkdir(exist_ok=True)
+                shutil.copy(file, folder / file.relative_to(data))
+    return folder
+
+
 def environment(text: str) -> list[str]:
     """Give what shortens a training in an environment, or skip it where that is not installed."""
     name = re.search(r"environment: (\S+)", text)[1]
@@ -67,6 +80,9 @@ def overrides(name: str, text: str, folder: Path) -> list[str]:
         changes += ["data.batch_size=16", "data.val=0.005"]
     if "cifar10_mobilenet" in name:
         changes += ["model.weights=none"]
+    if name.startswith(("detection/bccd", "segmentation/camvid")):
+        path = excerpt(Path(os.path.expandvars(re.search(r"path: (\S+)", text)[1])), folder / "excerpt")
+        changes += [f"data.path={path}", "data.image_size=[96, 128]", "data.batch_size=4"]
     return changes
 
 

@@ -24,6 +24,14 @@ epochs: 2
 """
 
 
+ADVISED = """
+task: {name: dagger, expert: runs/cart}
+data: {name: SOURCE, environment: CartPole-v1, copies: 2, batch_size: 16, episodes: 2}
+model: {name: sequential, layers: [{dense: {size: 8, activation: tanh}}, {dense: num_actions}]}
+steps: 4
+"""
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Train for a moment, in a folder that the tests share."""
@@ -74,6 +82,13 @@ def test_episodes_are_filmed(dlx):
     with Image.open(json.loads(out)["file"]) as image:
         assert image.n_frames > 5
         assert image.size == (300, 200)
+    pytest.importorskip("av", reason="needs the extra 'video'")
+    code, out, _ = dlx("predict", "runs/cart", "--episodes", "1", "--video", "--format", "mp4", "--output", "films", "--json")
+    assert code == 2  # the folder holds films already
+    code, out, _ = dlx("predict", "runs/cart", "--episodes", "1", "--video", "--format", "mp4", "--output", "videos", "--json")
+    assert code == 0
+    assert Path(json.loads(out)["file"]).name == "episode-000.mp4"
+    assert Path("videos/episode-000.mp4").read_bytes()[4:8] == b"ftyp"
     code, out, _ = dlx("eval", "runs/cart")
     assert code == 0
     assert "test_best_episode.png" in out
@@ -86,6 +101,8 @@ def test_episodes_are_filmed(dlx):
         (["--video"], "--video films what --episodes N plays"),
         (["--episodes", "1", "0,0,0,0"], "leave out inputs"),
         (["--episodes", "1", "--output", "x"], "--output is the folder of what --video films"),
+        (["--episodes", "1", "--format", "mp4"], "--format is that of the films of --video"),
+        (["--episodes", "1", "--video", "--format", "mp5"], "unknown format; did you mean 'mp4'?"),
         (["0,0"], "'0,0': has 2 cells, not the 4 numbers of an observation"),
         ([], "--episodes N for one that acts"),
     ],
@@ -111,12 +128,58 @@ def test_a_policy_is_cloned_from_what_it_demonstrates(dlx):
     assert "episode_return" in out
 
 
-def test_random_actions_are_recorded(dlx):
-    code, out, _ = dlx("record", "random", "CartPole-v1", "-o", "random.safetensors", "--episodes", "2")
+@pytest.mark.parametrize("source", ["rollouts, steps: 16", "replay, warmup: 16, warmup_actions: policy"])
+def test_a_policy_is_learned_from_a_trained_one_and_works_without_it(dlx, source):
+    Path("advised.yaml").write_text(ADVISED.replace("SOURCE", source))
+    name = source.partition(",")[0]
+    code, _, err = dlx("train", "advised.yaml", "--name", name)
+    assert code == 0, err
+    Path("runs/cart").rename("runs/away")
+    try:
+        assert dlx("predict", f"runs/{name}", "0,0,0,0")[0] == 0
+        assert dlx("eval", f"runs/{name}")[0] == 0
+        code, _, err = dlx("train", "advised.yaml", "--name", "other")
+        assert code == 2
+        assert "task.expert: no file or folder" in err
+    finally:
+        Path("runs/away").rename("runs/cart")
+
+
+def test_an_expert_of_something_else_is_refused(dlx):
+    Path("advised.yaml").write_text(ADVISED.replace("SOURCE", "replay"))
+    code, _, err = dlx("check", "advised.yaml", "data.environment=MountainCar-v0")
+    assert code == 2
+    assert "task.expert: " in err
+    assert "shows or takes something else: its input_shape is [4], and that of the data [2]" in err
+    Path("flowers.yaml").write_text("{task: classification, data: iris, model: mlp, epochs: 0}")
+    assert dlx("train", "flowers.yaml")[0] == 0
+    code, _, err = dlx("check", "advised.yaml", "task.expert=runs/flowers")
+    assert code == 2
+    assert "its task 'classification' does not act" in err
+
+
+def test_demonstrations_may_be_minaris(dlx):
+    for package in ("minari", "h5py"):
+        pytest.importorskip(package, reason="needs the extra 'minari'")
+    code, out, _ = dlx("record", "scripted", "CartPole-v1", "-o", "cart-v0", "--format", "minari", "--episodes", "2")
     assert code == 0
-    assert "2 episodes" in out
+    assert out.startswith("wrote cart-v0: 2 episodes, ")
+    code, out, err = dlx("check", "cloning.yaml", "data.file=cart-v0")
+    assert code == 0, err
+    code, _, err = dlx("record", "random", "CartPole-v1", "-o", "cart-v0", "--format", "minari")
+    assert code == 2
+    assert "nothing is overwritten" in err
+
+
+def test_random_and_scripted_actions_are_recorded(dlx):
+    for kind in ("random", "scripted"):
+        code, out, _ = dlx("record", kind, "CartPole-v1", "-o", f"{kind}.safetensors", "--episodes", "2")
+        assert code == 0
+        assert "2 episodes" in out
+    assert "return 500 " in out
     for given, told in (
         (["random", "-o", "x"], "say in which environment"),
+        (["scripted", "Acrobot-v1", "-o", "x"], "no scripted policy; give a run"),
         (["random", "CartPole-v1"], "-o FILE names the file"),
         (["runs/cart", "CartPole-v1", "-o", "x"], "--set data.environment=CartPole-v1"),
         (["random", "CartPol-v1", "-o", "x"], "did you mean 'CartPole-v1'?"),

@@ -69,3 +69,18 @@ def test_predicting_without_what_is_known_ahead_says_what_is_missing(run):
 def test_the_run_says_its_borders(run):
     told = CliRunner().invoke(app, ["show", run[1]])
     assert "test   2024-03-05 to 2024-03-20: 16 rows, 14 windows" in told.output
+
+
+def test_predicting_into_a_folder_writes_dated_rows_and_a_picture_beside_them(run, tmp_path):
+    folder, made = run
+    out = tmp_path / "ahead"
+    for _ in range(2):
+        told = CliRunner().invoke(app, ["predict", made, str(folder / "ahead.csv"), "--output", str(out)])
+        assert told.exit_code == 0, told.output
+    assert {file.name for file in out.iterdir()} == {
+        f"ahead{number}.forecast.{kind}" for number in ("", "-2") for kind in ("csv", "png")
+    }
+    assert f"wrote {out / 'ahead-2.forecast.csv'} and ahead-2.forecast.png" in told.stderr
+    rows = list(csv.DictReader((out / "ahead.forecast.csv").read_text().splitlines()))
+    assert rows == list(csv.DictReader(io.StringIO(told.stdout)))
+    assert (out / "ahead.forecast.png").stat().st_size > 5000

@@ -37,7 +37,7 @@ def xml(name, things, size=SIZE):
     return f"<annotation>\n  <filename>{name}</filename>\n  <size>{sides}</size>{objects}\n</annotation>\n"
 
 
-def voc(root, counts=(9, 3, 4)):
+def voc(root, counts=(9, 3, 4), ending=".png"):
     """Write a data set as Pascal VOC does."""
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (root / folder).mkdir(parents=True)
@@ -45,8 +45,8 @@ def voc(root, counts=(9, 3, 4)):
     for split, count in zip(("train", "val", "test"), counts, strict=True):
         for _ in range(count):
             kind, (left, top, right, bottom) = square(number)
-            draw(root / "JPEGImages" / f"{number:03}.png", number)
-            content = xml(f"{number:03}.png", [(kind, (left + 1, top + 1, right, bottom), 0)])
+            draw(root / "JPEGImages" / f"{number:03}{ending}", number)
+            content = xml(f"{number:03}{ending}", [(kind, (left + 1, top + 1, right, bottom), 0)])
             (root / "Annotations" / f"{number:03}.xml").write_text(content)
             with (root / "ImageSets/Main" / f"{split}.txt").open("a") as file:
                 file.write(f"{number:03}\n")
@@ -108,3 +108,38 @@ def mask(number):
     pixels[top:bottom, left:right] = 1 + CLASSES.index(kind)
     pixels[-1] = 255
     return pixels
+
+
+def voc_masks(root, counts=(9, 3)):
+    """Write masks as Pascal VOC does: palettes, with a line of 255 beneath each square."""
+    top = root / "VOCdevkit/VOC2012"
+    for folder in ("SegmentationClass", "ImageSets/Segmentation"):
+        (top / folder).mkdir(parents=True)
+    for number in range(sum(counts)):
+        draw(top / f"JPEGImages/{number:03}.jpg", number)
+        mask = Image.fromarray(painted(number, {"cat": 8, "dog": 12}, 0, 255))
+        mask.putpalette([level for code in range(256) for level in (code, 255 - code, 7)])
+        mask.save(top / f"SegmentationClass/{number:03}.png")
+        with (top / f"ImageSets/Segmentation/{'train' if number < counts[0] else 'val'}.txt").open("a") as file:
+            file.write(f"{number:03}\n")
+    return root
+
+
+def cityscapes(root, counts=(9, 3)):
+    """Write images and masks as Cityscapes does: a car or a person on a road, with a strip of the car that films beneath."""
+    for number in range(sum(counts)):
+        split, town = ("train" if number < counts[0] else "val"), ("aachen", "bochum")[number % 2]
+        draw(root / f"leftImg8bit/{split}/{town}/{town}_{number:06}_leftImg8bit.png", number)
+        file = root / f"gtFine/{split}/{town}/{town}_{number:06}_gtFine_labelIds.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(painted(number, {"cat": 26, "dog": 24}, 7, 1)).save(file)
+    return root
+
+
+def painted(number, codes, around, beneath):
+    """Paint the mask of an image's square; the row beneath it has a value of its own."""
+    kind, (left, top, right, bottom) = square(number)
+    mask = np.full((SIZE[1], SIZE[0]), around, np.uint8)
+    mask[top:bottom, left:right] = codes[kind]
+    mask[bottom : bottom + 1, left:right] = beneath
+    return mask

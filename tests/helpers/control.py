@@ -34,6 +34,9 @@ class Drawn(Source):
     def example(self):
         return {"input": others.played(self.facts)["input"]}
 
+    def expert(self):
+        return others.advice
+
     def splits(self):
         return []
 

@@ -6,6 +6,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from dlx import registry
+from dlx.registry.signatures import check
+
 
 class Line(gymnasium.Env):
     """A walk on a line from near 0: right is +1, left is -1, the reward is where it leads; beyond 3 the episode is terminated."""
@@ -101,7 +104,7 @@ NAMES = {"Line": Line, "Reach": Reach, "Screen": Screen, "Forgetful": Forgetful,
 @contextmanager
 def registered(steps=9):
     """Let gymnasium know them as dlx/NAME-v0, truncated after some steps."""
-    ids = {f"dlx/{name}-v0": made for name, made in NAMES.items()}
+    ids = {f"dlx/{name}-v0": f"{made.__module__}:{made.__name__}" for name, made in NAMES.items()}
     for name, made in ids.items():
         gymnasium.register(name, entry_point=made, max_episode_steps=steps)
     try:
@@ -109,3 +112,13 @@ def registered(steps=9):
     finally:
         for name in ids:
             del gymnasium.registry[name]
+
+
+def demonstrated(file, name="Line", **given):
+    """Make the source of demonstrations in one of them."""
+    assert "demonstrations" in registry.sources
+    facts = {"seed": 0, **{key: given.pop(key) for key in ("wanted_splits",) if key in given}}
+    written = {"environment": f"dlx/{name}-v0", "file": str(file), "batch_size": 2, "episodes": 2, **given}
+    choices, faults = check(registry.sources.signatures["demonstrations"], written)
+    assert not faults
+    return registry.sources.build("demonstrations", choices, facts)

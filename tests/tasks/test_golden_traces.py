@@ -158,6 +158,15 @@ metrics: []
 steps: 20
 trainer: {log_every: 1}
 """,
+    "dagger": """
+task: {name: dagger, expert: scripted, beta_updates: 10}
+data: discrete_replay
+model: {name: sequential, layers: [{dense: {size: 16, activation: tanh}}, {dense: num_actions}]}
+optimizer: {name: adam, lr: 0.01}
+metrics: []
+steps: 20
+trainer: {log_every: 1, accumulate: 2}
+""",
     "gan": """
 task: {name: gan, r1: 0.5, r1_every: 4}
 data: {name: digits, form: image, batch_size: 16}

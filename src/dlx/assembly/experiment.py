@@ -67,7 +67,7 @@ def assemble(plan: Plan, trained_on: TrainedOn | None = None) -> Experiment:
     measured = metric_facts(source, facts)
     faults = _metric_faults(plan, measured, data)
     try:
-        built = build_learner(plan, facts, source.processor, data)
+        built = build_learner(plan, {**facts, **task_facts(source, trained_on)}, source.processor, data)
         source.to(built.device.device)
         verify(built, source, plan)
     except ConfigError as error:
@@ -98,6 +98,19 @@ def metric_facts(source: Source, facts: Mapping[str, Any]) -> dict[str, Any]:
 
     training = lambda: source.evaluate(None, "train")  # noqa: E731
     return {**facts, **processor_fact(source.processor), "training": training, "trained": load_trained}
+
+
+def task_facts(source: Source, trained_on: TrainedOn | None) -> dict[str, Any]:
+    """Give tasks, beside the data's facts, what they need to train, and not to answer: the way to policies."""
+    if trained_on and trained_on.wanted_splits is not None:
+        return {}
+
+    def load_policy(name: str) -> Any:
+        from dlx.assembly.policy import of_source  # it builds what the checkpoint names, as this module does
+
+        return of_source(source, name)
+
+    return {"policies": load_policy}
 
 
 def reads_training(spec: Spec) -> bool:

@@ -96,12 +96,12 @@ class Plan(LearnerPlan):
         return {key: _plain(value) for key, value in sections.items() if value is not None}
 
     def requests(self) -> Iterator[tuple[Path, str, Any]]:
-        """Yield what the data and the metrics ask of the machine: the key, what to do, and the value, such as a path."""
-        for component in (self.data, *self.metrics):
+        """Yield what the data, the task and the metrics ask of the machine: the key, what to do, and the value, such as a path."""
+        for component in (self.data, self.task, *self.metrics):
             wanted = component.registry.signatures[component.name].choices
             for name, value in component.choices.items():
                 for marker in markers(wanted[name].annotation):
-                    if isinstance(marker, Request) and (value is True or isinstance(value, str)):
+                    if isinstance(marker, Request) and marker.asks(value):
                         yield (*component.path, name), marker.asks_to, value
 
 

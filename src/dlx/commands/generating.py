@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,15 @@ def _class(loaded: Loaded, label: str, names: list[str], conditional: bool) -> i
 
 def create(file: Path, content: bytes) -> None:
     """Write a file that must not be there yet; raises UsageError where it is."""
-    try:
+    with writing(file):
         files.create(file, content)
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Tell what becomes of a file that must not be there yet, where it cannot be written; raises UsageError where it is."""
+    try:
+        yield
     except FileExistsError:
         raise UsageError(f"{file}: is there already, and nothing is overwritten") from None
     except OSError as error:

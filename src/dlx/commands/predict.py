@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -23,10 +23,10 @@ Lines = Callable[[Iterator[dict[str, Any]]], Iterator[str]]
 
 
 class Answers(Iterator[dict[str, Any]]):
-    """Answers as they come; `lines` writes them for people, a line each, or is None where they are rows of a table."""
+    """Answers as they come; `lines` writes them for people, or is None where they are rows of the `processor`'s table."""
 
-    def __init__(self, found: Iterator[dict[str, Any]], lines: Lines | None) -> None:
-        self.found, self.lines = found, lines
+    def __init__(self, found: Iterator[dict[str, Any]], lines: Lines | None, processor: Any) -> None:
+        self.found, self.lines, self.processor = found, lines, processor
 
     def __next__(self) -> dict[str, Any]:
         """Return the next answer."""
@@ -71,7 +71,7 @@ def predict(
     answering = Answering(built, processor, why.add if why else None, None if why else output)
     lines = partial(_plain, processor.line) if processor.line else why.lines if why else None
     heard = processor.listen(microphone) if microphone is not None else ()
-    return Answers(some(answering, chain(processor.read(given), heard)), lines)
+    return Answers(some(answering, chain(processor.read(given), heard)), lines, processor)
 
 
 def some(answering: Answering, examples: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -111,6 +111,9 @@ def render(answers: Iterator[dict[str, Any]], as_json: bool) -> Iterator[str]:
         yield from map(_json, answers)
     elif isinstance(answers, Answers) and answers.lines:
         yield from answers.lines(answers)
+    elif isinstance(answers, Answers):
+        rows = (row for answer in answers for row in answers.processor.rows(answer))
+        yield from _table(rows, answers.processor.header)
     else:
         yield from _table(answers)
 
@@ -128,14 +131,16 @@ def _plain(word: str, answers: Iterator[dict[str, Any]]) -> Iterator[str]:
         yield within_line(answer[word])
 
 
-def _table(answers: Iterator[dict[str, Any]]) -> Iterator[str]:
+def _table(rows: Iterator[dict[str, Any]], columns: Sequence[str] = ()) -> Iterator[str]:
     header: list[str] = []
-    for answer in answers:
-        row = flat(answer)
+    for given in rows:
+        row = flat(given)
         if not header:
             header = list(row)
             yield _line(header)
         yield _line(list(map(written, row.values())))
+    if not header and columns:
+        yield _line(list(columns))
 
 
 def written(value: Any) -> str:

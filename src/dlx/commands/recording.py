@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
-from dlx.commands.generating import create
+from dlx.commands.generating import writing
 from dlx.errors import UsageError
 
-RANDOM = "random"
-ACTING = "rollouts"  # the data set that a random policy is found in
+RANDOM, SCRIPTED = "random", "scripted"
+ACTING = "rollouts"  # the data set in whose environment plays what was not trained
 
 
-def record(what: str, environment: str | None, output: Path | None, episodes: int, seed: int, overrides: list[str]) -> str:
-    """Play episodes, which follow from `seed`, by a checkpoint or by random actions, and write them into a file; say what it holds.
+def record(
+    what: str,
+    environment: str | None,
+    output: Path | None,
+    episodes: int,
+    seed: int,
+    overrides: list[str],
+    form: str = "dlx",
+) -> str:
+    """Play episodes, which follow from `seed`, and write them down in a form; say what is there.
 
+    `what` plays: a checkpoint, or a script or random actions in an environment.
     Raises UsageError where the file is there already, before anything is played.
     """
     if output is None:
         raise UsageError("-o FILE names the file to write, such as -o demonstrations.safetensors")
-    if os.path.lexists(output):
-        raise UsageError(f"{output}: is there already, and nothing is overwritten")
-    source, actor, about = _random(environment, overrides) if what == RANDOM else _trained(what, environment, overrides)
+    source, actor, about = (
+        _untrained(what, environment, overrides) if what in (RANDOM, SCRIPTED) else _trained(what, environment, overrides)
+    )
     try:
-        played = list(source.play(actor, episodes, seed))
+        with writing(output):
+            played = source.record(source.play(actor, episodes, seed), output, form, {**about, "seed": seed})
     finally:
         source.close()
-    from dlx.core.demonstrations import packed
-
-    create(output, packed(played, {**about, "seed": seed}))
     return _told(output, played)
 
 
@@ -40,25 +46,25 @@ def _told(output: Path, played: list[Any]) -> str:
     return f"wrote {output}: {len(played):,} episodes, {frames:,} frames, return {mean:.6g} ({min(returns):.6g} to {max(returns):.6g})"
 
 
-def _random(environment: str | None, overrides: list[str]) -> tuple[Any, None, dict[str, Any]]:
+def _untrained(what: str, environment: str | None, overrides: list[str]) -> tuple[Any, Any, dict[str, Any]]:
     if environment is None:
-        raise UsageError("say in which environment to act at random: dlx record random CartPole-v1 -o FILE")
+        raise UsageError(f"say in which environment: dlx record {what} CartPole-v1 -o FILE")
     if overrides:
-        raise UsageError("--set and --device change a checkpoint's config, and random actions have none")
-    from dlx.assembly import planner
+        raise UsageError(f"--set and --device change a checkpoint's config, and {what} actions have none")
+    from dlx.assembly import planner, policy
 
     data = {"name": ACTING, "environment": environment}
-    return planner.source_of(data), None, {"data": data, "policy": RANDOM}
+    source = planner.source_of(data)
+    return source, policy.scripted(source) if what == SCRIPTED else None, {"data": data, "policy": what}
 
 
 def _trained(path: str, environment: str | None, overrides: list[str]) -> tuple[Any, Any, dict[str, Any]]:
     if environment is not None:
         raise UsageError(f"a checkpoint plays in its own environment; another one: --set data.environment={environment}")
+    from dlx.assembly.policy import playing
     from dlx.assembly.restore import load
-    from dlx.engine.actor import Actor
 
     loaded = load(path)
-    built = loaded.experiment(loaded.spec(overrides), loaded.trained_on(()), lambda plan: loaded.approve(plan, False))
-    loaded.fill(built.task)
+    built, actor = playing(loaded, overrides)
     policy = f"{built.plan.task.name}, step {loaded.json('state.json')['step']:,}"
-    return built.source, Actor(built.task, built.device), {"data": built.plan.data.plain(), "policy": policy}
+    return built.source, actor, {"data": built.plan.data.plain(), "policy": policy}

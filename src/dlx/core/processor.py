@@ -29,6 +29,8 @@ class Processor(ABC):
     has_parts: ClassVar[bool] = False  # whether examples have `parts`
     line: ClassVar[str] = ""  # the word of an answer that is printed alone, a line an answer; "": all are, as a table
 
+    header: ClassVar[Sequence[str]] = ()  # the columns of a table of answers, told where it has no row
+
     @abstractmethod
     def read(self, inputs: Iterable[str]) -> Iterator[Any]:
         """Read raw examples from the files or rows given to `dlx predict`; raises UsageError.
@@ -43,6 +45,10 @@ class Processor(ABC):
     @abstractmethod
     def decode(self, prediction: Batch) -> list[dict[str, Any]]:
         """Turn a prediction into answers in words: one a sample, or as many for each as `answers` says."""
+
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Lay an answer out as the rows of a table: one, or as many as the things that it lists."""
+        return [answer]
 
     def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
         """Write what answers show, such as boxes or masks, into a folder, and name the files in the answers."""

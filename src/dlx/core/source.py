@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -84,6 +85,18 @@ class Source(ABC):
         is to be filmed and cannot be.
         """
         raise UsageError("the data are no environment, so there are no episodes to play")
+
+    def expert(self) -> Act | None:
+        """Return a policy for its environment that nobody had to learn; None where there is none."""
+        return None
+
+    def record(self, played: Iterable[Played], file: Path, form: str, about: Mapping[str, Any]) -> list[Played]:
+        """Write episodes into a file that is not there yet, in a form by its name, with JSON values about it; return them.
+
+        Whatever can be refused is, before the first is played. Raises UsageError where no form of that name is known, and
+        OSError.
+        """
+        raise UsageError("the data are no environment, so there are no episodes to write down")
 
     def films(self, split: str) -> Iterator[tuple[str, Film]]:
         """Yield films of what is worth watching in the last evaluation of a split, by name; nothing where there is nothing."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 
 from dlx.core import Batch, Loss, Task
 from dlx.engine.device import Device
+from dlx.engine.lean import bare_step, clip_norm, clips_at_once
 from dlx.errors import DlxError
 
 TAKEN = ("loss", "gradient_norm", "lr", "waiting")  # names of the log's own numbers of training
@@ -33,7 +33,8 @@ class Stepper:
         self.parameters = {part: [p for g in o.param_groups for p in g["params"]] for part, o in optimizers.items()}
         self.found_inf = torch.zeros(1, device=device.device)  # becomes 1 where a gradient is not finite
         self.one = torch.ones(1, device=device.device)
-        self.steps = {part: _bare_step(optimizer) for part, optimizer in optimizers.items()}
+        self.clips_at_once = {part: clips_at_once(parameters) for part, parameters in self.parameters.items()}
+        self.steps = {part: bare_step(optimizer) for part, optimizer in optimizers.items()}
         # Forward passes run in this one; made once, since to enter it costs less than to make it.
         self.forward_context = nullcontext() if device.precision == "float32" else device.autocast()
         self.feedback: list[tuple[Tensor, Tensor]] = []  # of the last step: the samples' numbers, and what is said of each
@@ -92,9 +93,15 @@ class Stepper:
         if self.found_inf.item():
             raise NonFiniteError(f"the gradient of {_named(part)} is not finite{_samples(group)}")
         if self.clip_norm:
-            norm = clip_grad_norm_(self.parameters[part], self.clip_norm)
-            _add(totals, f"gradient_norm{'/' * bool(part)}{part}", norm.item(), 1.0)
+            norm = self.clip(part, gradients, self.clip_norm)
+            _add(totals, f"gradient_norm{'/' * bool(part)}{part}", norm, 1.0)
         self.steps[part]()
+
+    def clip(self, part: str, gradients: list[Tensor], most: float) -> float:
+        """Scale a part's gradients so that their norm is `most` at most; return what it was."""
+        if self.clips_at_once[part]:
+            return clip_norm(gradients, most)
+        return clip_grad_norm_(self.parameters[part], most).item()
 
     def record(self, loss: Loss, group: Sequence[Batch], totals: Totals) -> None:
         """Add a loss and its further numbers to the totals; raises NonFiniteError."""
@@ -114,12 +121,6 @@ class Stepper:
             raise DlxError(f"the losses of '{self.part_of[name]}' and '{part}' both give a number '{name}'; rename one")
         if name.partition("/")[0] in TAKEN:
             raise DlxError(f"the task gives a number '{name}' beside its loss, a name that the log has for its own; rename it")
-
-
-def _bare_step(optimizer: Optimizer) -> Callable[[], Any]:
-    """Give an optimizer's step without the profiling range torch wraps it in: 4 % of a small model's step."""
-    step: Any = type(optimizer).step
-    return functools.partial(step.__wrapped__, optimizer) if getattr(step, "hooked", False) else optimizer.step
 
 
 def _add(totals: Totals, name: str, value: float, weight: float) -> None:

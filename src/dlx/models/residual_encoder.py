@@ -55,5 +55,7 @@ def he_initialized(module: nn.Module) -> None:
 
 
 def enlarged(maps: Tensor, like: Tensor) -> Tensor:
-    """Interpolate maps to the height and width of others."""
+    """Interpolate maps to the height and width of others; those that have it stay."""
+    if maps.shape[2:] == like.shape[2:]:
+        return maps
     return F.interpolate(maps, like.shape[2:], mode="bilinear", align_corners=False)

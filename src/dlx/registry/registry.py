@@ -24,9 +24,10 @@ FACTS = frozenset((
     "input_shape", "num_features", "category_sizes", "vocab_size", "in_channels", "channel_mean", "channel_std", "num_classes",
     "target_vocab_size", "shared_vocabulary", "max_target_length",
     "class_names", "skipped_count", "class_counts", "num_outputs", "target_names", "target_mean", "target_std", "seed",
-    "training", "trained", "facts", "model", "params", "run", "quiet", "total_steps", "steps_per_epoch", "warmup_steps", "processor",
-    "wanted_splits", "task_target", "padded", "num_actions", "action_size", "rollout_steps", "replay_capacity", "discount",
-    "look_back", "horizon", "num_series", "num_targets", "num_known", "season", "seasonal_error",
+    "training", "trained", "policies", "facts", "model", "params", "run", "quiet", "total_steps", "steps_per_epoch",
+    "warmup_steps", "processor", "wanted_splits", "task_target", "padded", "num_actions", "action_size",
+    "rollout_steps", "replay_capacity", "discount", "look_back", "horizon", "num_series", "num_targets", "num_known", "season",
+    "seasonal_error",
 ))  # fmt: skip
 log = logging.getLogger("dlx")
 

@@ -44,6 +44,10 @@ class Request(Marker):
 
     asks_to = ""
 
+    def asks(self, value: object) -> bool:
+        """Tell whether a value asks for anything."""
+        return value is True or isinstance(value, str)
+
 
 class AnyPath(Request):
     """Marks a choice that names a file or folder: `~` and `$VARIABLES` are expanded, and the full path is kept."""
@@ -69,6 +73,22 @@ class ExistingPath(AnyPath):
     def exists(self, full: str) -> bool:
         """Tell whether there is what a full path names."""
         return os.path.exists(full)
+
+
+class ExistingPathOr(ExistingPath):
+    """Marks a choice that names a file or folder, which must exist, or is a word that stands for something else."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def check(self, value: str, path: Path) -> tuple[str, list[Fault]]:
+        if value == self.word:
+            return value, []
+        full, faults = super().check(value, path)
+        return full, [Fault(one.path, f"{one.message}, and not '{self.word}'", one.absent_file) for one in faults]
+
+    def asks(self, value: object) -> bool:
+        return value != self.word and super().asks(value)
 
 
 class ExistingFiles(ExistingPath):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from dlx.core import Batch, Detector, Loss, MaskDetector, Shown, Task
@@ -13,7 +14,6 @@ from dlx.errors import ComponentError
 from dlx.registry import tasks
 
 SHOWN = 4  # images of a picture
-SURE = 0.3  # the least score of a box that is drawn
 OWN_WORDS = ("box", "box_label", "crowd", "size", "place", "mask")
 NOTHING = -1  # what boxes and labels are padded with
 
@@ -23,12 +23,13 @@ class Detection(Task):
     """Find the objects of an image: their boxes and classes.
 
     The model is a detector, such as center_detector or one of torchvision's. Its losses are logged by name, in training and
-    in evaluation. Boxes around a crowd are not learned. What an answer must beat: no boxes at all.
+    in evaluation. Boxes around a crowd are not learned. Pictures show the boxes of at least `drawn_score`; all of them are
+    answered and counted. What an answer must beat: no boxes at all.
     """
 
     predicts = frozenset({"box", "box_score", "box_label"})
     default_metrics: ClassVar[tuple[str, ...]] = ("coco_ap",)
-    eval_metrics: tuple[str, ...] = ("coco_ap", "coco_ap_report")
+    eval_metrics: tuple[str, ...] = ("coco_ap", "coco_ap_report", "box_confusion")
     wanted: ClassVar[Any] = Detector
     finds: ClassVar[str] = "boxes, such as center_detector"
     model: Any
@@ -40,11 +41,14 @@ class Detection(Task):
         class_names: list[str] | None = None,
         channel_mean: list[float] | None = None,
         channel_std: list[float] | None = None,
+        *,
+        drawn_score: Annotated[float, Field(ge=0, le=1)] = 0.3,
     ) -> None:
         super().__init__(model)
         if not isinstance(model, self.wanted):
             raise ComponentError(f"wants a model that finds {self.finds}")
         self.num_classes, self.mean, self.std = num_classes, channel_mean, channel_std
+        self.drawn_score = drawn_score
         self.class_names = class_names or [str(n) for n in range(num_classes)]
 
     def forward(self, batch: Batch) -> Loss:
@@ -68,10 +72,14 @@ class Detection(Task):
         return {"box": batch["box"], "box_label": label.masked_fill(batch["crowd"], NOTHING) if "crowd" in batch else label}
 
     def predict(self, batch: Batch) -> Batch:
-        """Find boxes (B, N, 4), their scores and labels (B, N), padded with -1."""
+        """Find boxes (B, N, 4), their scores and labels (B, N), padded with -1, and whether each is drawn (B, N)."""
         raw = self.run(batch)
         box, score, label = self.model.detect(raw)
-        return {"box": box, "box_score": score, "box_label": label, "raw": raw}
+        return {"box": box, "box_score": score, "box_label": label, "drawn": self.drawn(score, label), "raw": raw}
+
+    def drawn(self, score: Tensor, label: Tensor) -> Tensor:
+        """Tell which boxes are sure enough to be in a picture."""
+        return (label != NOTHING) & (score >= self.drawn_score)
 
     def score(self, prediction: Batch, batch: Batch) -> Loss:
         """Compute the loss of a prediction, as training does."""
@@ -95,7 +103,7 @@ class Detection(Task):
             return [(box[keep].tolist(), label[keep].tolist()) for box, label, keep in rows][:SHOWN]
 
         images = pixels(batch["input"][:SHOWN].float().cpu().numpy(), self.mean, self.std)
-        found = listed(prediction, prediction["box_score"] >= SURE)
+        found = listed(prediction, prediction["drawn"])
         return {"detection": boxes_beside(images, listed(batch, batch["box_label"] >= 0), found, self.class_names)}
 
     def verify(self, batch: Batch) -> None:
@@ -118,7 +126,7 @@ class InstanceSegmentation(Detection):
 
     predicts = frozenset({"box", "box_score", "box_label", "mask"})
     default_metrics = ("coco_mask_ap", "coco_ap")
-    eval_metrics = ("coco_mask_ap", "coco_ap", "coco_ap_report")
+    eval_metrics = ("coco_mask_ap", "coco_ap", "coco_ap_report", "box_confusion")
     wanted: ClassVar[Any] = MaskDetector
     finds: ClassVar[str] = "masks, such as maskrcnn_resnet50_fpn"
 
@@ -131,7 +139,7 @@ class InstanceSegmentation(Detection):
         """Find boxes, scores and labels as detection does, and masks bool (B, N, H, W) in pixels of `input`."""
         raw = self.run(batch)
         box, score, label, mask = self.model.detect_masks(raw)
-        return {"box": box, "box_score": score, "box_label": label, "mask": mask, "raw": raw}
+        return {"box": box, "box_score": score, "box_label": label, "mask": mask, "drawn": self.drawn(score, label), "raw": raw}
 
     def baseline(self, batch: Batch) -> Batch:
         """Find nothing."""

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from tests.helpers.environments import demonstrated as source
 
-from dlx import registry
 from dlx.core import Played
-from dlx.core.demonstrations import FORMAT, packed, unpacked
+from dlx.data.control.demonstration_file import FORMAT, packed, unpacked
 from dlx.errors import ComponentError
-from dlx.registry.signatures import check
 
 
 def episode(steps, seed=3, **changed):
@@ -24,15 +23,6 @@ def episode(steps, seed=3, **changed):
         "seed": seed,
     }
     return Played(**(given | changed))
-
-
-def source(file, name="Line", **given):
-    assert "demonstrations" in registry.sources
-    facts = {"seed": 0, **{key: given.pop(key) for key in ("wanted_splits",) if key in given}}
-    written = {"environment": f"dlx/{name}-v0", "file": str(file), "batch_size": 2, "episodes": 2, **given}
-    choices, faults = check(registry.sources.signatures["demonstrations"], written)
-    assert not faults
-    return registry.sources.build("demonstrations", choices, facts)
 
 
 @pytest.fixture

@@ -97,9 +97,45 @@ def test_frames_are_drawn_by_their_errors_and_weigh_the_less():
     expected = np.array([2, 1, 0.5, 1]) / 4.5  # the last one is new: as the worst known when it came
     drawn = one.draw(9000, np.random.default_rng(0).random(9000))
     assert np.bincount(drawn, minlength=4) / 9000 == pytest.approx(expected, abs=0.002)
-    assert one.weights(np.arange(4), 4) == pytest.approx(0.5 / 4.5 / expected, rel=1e-5)
+    assert one.weights(np.arange(4), 4, 0) == pytest.approx(0.5 / 4.5 / expected, rel=1e-5)
     one.add(np.array([2]))
     assert one.tree.get(np.array([2]))[0] == pytest.approx(2.0, rel=1e-5)
+
+
+def test_weights_make_up_the_more_the_longer_training_goes_on():
+    options = PriorityOptions(0.5, importance_exponent=0.4, importance_exponent_end=0.9, importance_updates=10)
+    assert [options.importance(batches) for batches in (0, 5, 10, 99)] == pytest.approx([0.4, 0.65, 0.9, 0.9])
+    assert PriorityOptions(0.5).importance(10**6) == 0.4
+    batch = next(replay(priority_exponent=0.6, importance_updates=10).train(None))
+    assert batch["weight"].max() == 1
+
+
+@pytest.mark.parametrize("steps", [3, 9, 10, 40])
+@pytest.mark.parametrize("stack", [1, 3])
+def test_images_that_are_kept_once_come_back_as_the_stacks_that_they_were(steps, stack):
+    draw, count, rows = np.random.default_rng(steps), 2, 7
+    once, whole = Memory(rows * count, count, stack), Memory(rows * count, count)
+    image = lambda: draw.integers(256, size=(2, 3, 3), dtype=np.uint8)  # noqa: E731
+    seen = [[image()] * stack for _ in range(count)]
+    for _ in range(steps):
+        following = [[*one[1:], image()] for one in seen]
+        ended = draw.random(count) < 0.25
+        words = {"input": np.stack([np.concatenate(one) for one in seen]), "ended": ended}
+        words |= {"next_input": np.stack([np.concatenate(one) for one in following]), "terminated": ended}
+        words |= {"action": draw.integers(3, size=count), "reward": draw.normal(size=count).astype(np.float32)}
+        for memory in (once, whole):
+            memory.add(words)
+        seen = [[image()] * stack if end else one for end, one in zip(ended, following, strict=True)]
+    again = Memory(rows * count, count, stack)
+    again.load_state_dict(once.state_dict(whole=True))
+    slots = draw.integers(len(whole), size=200)
+    for most in (1, 3):
+        expected = whole.transitions(slots, most, 0.9)
+        for memory in (once, again):
+            found = memory.transitions(slots, most, 0.9)
+            assert all(np.array_equal(found[word], value) for word, value in expected.items())
+    assert not {"input", "next_input"} & once.words.keys()
+    assert once.frames.images.nbytes == (rows + stack - 1) * count * 18
 
 
 def test_warmup_is_random_and_then_every_batch_stands_for_its_frames():
@@ -172,7 +208,7 @@ def test_what_does_not_go_together_is_refused(given, place, told):
     [
         ("dlx/Line-v0", {"n_step": 3, "priority_exponent": 0.6}),
         ("dlx/Reach-v0", {"hindsight": 2, "copies": 2, "priority_exponent": 0.6}),
-        ("dlx/Screen-v0", {"grey": True, "frame_stack": 2}),
+        ("dlx/Screen-v0", {"grey": True, "frame_stack": 3, "capacity": 24, "copies": 2, "n_step": 2}),
         ("Pendulum-v1", {"frames_per_batch": 0.5}),
     ],
 )

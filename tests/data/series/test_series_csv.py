@@ -160,3 +160,23 @@ def test_predicting_goes_on_behind_the_end_and_wants_what_is_known_ahead(tmp_pat
     answers = made.processor.decode({"value": torch.tensor([[[1.5], [2.5]]])})
     assert answers == [{"day": "2024-02-10", "y": 1.5}, {"day": "2024-02-11", "y": 2.5}]
     assert torch.equal(source(ahead, targets=["y"], known=["x"]).past, made.past)  # rows ahead are nothing to train on
+
+
+def test_comments_above_the_header_are_left_out_when_asked(tmp_path):
+    (tmp_path / "s.csv").write_text("\n".join(["# from a station, in degrees", "", "# 2024", "day,y,x", *rows()]))
+    with pytest.raises(UsageError, match=r"begins with '#'; if it is a comment above the header, set `comment: '#'`"):
+        source(tmp_path / "s.csv")
+    made = source(tmp_path / "s.csv", comment="#")
+    assert torch.equal(made.past, source(write(tmp_path, rows())).past)
+    (tmp_path / "s.csv").write_text("\n".join(["# one", "day,y,x", *rows(20), *rows()[21:]]))
+    with pytest.raises(UsageError, match=r"s\.csv:23: 1 row missing"):
+        source(tmp_path / "s.csv", comment="#")
+
+
+def test_rows_that_hold_nothing_between_two_steps_are_left_out_when_gaps_are_filled(tmp_path, caplog):
+    lines = [*rows(20), f"{DAYS[19]} 06:00,,", *rows()[20:]]
+    with pytest.raises(UsageError, match="is no whole number of steps"):
+        source(write(tmp_path, lines), step="1d")
+    made = source(write(tmp_path, lines), step="1d", gaps="previous")
+    assert "1 row with nothing but a time, between two steps of 1d, left out" in caplog.text
+    assert torch.equal(made.past, source(write(tmp_path, rows())).past)

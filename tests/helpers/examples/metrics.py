@@ -192,10 +192,10 @@ def _perplexity():
     return float(torch.exp(-total / sum(float(prediction["tokens"].sum()) for prediction, _ in batches)))
 
 
-def forecast():
+def forecast(sizes=(5, 1, 12)):
     """Forecasts of two targets over three steps, with quantiles, beside what came to pass."""
-    draw, batches = torch.Generator().manual_seed(3), []
-    for size in (5, 1, 12):
+    draw, batches, seen = torch.Generator().manual_seed(3), [], 0
+    for size in sizes:
         value, last = (torch.randn(size, steps, 2, generator=draw, dtype=torch.float64) for steps in (3, 1))
         naive = torch.randn(size, 4, 3, 2, generator=draw, dtype=torch.float64)
         naive[:, 0] = last
@@ -203,7 +203,9 @@ def forecast():
         apart = torch.tensor([-0.5, 0.0, 0.75], dtype=torch.float64)
         words = {"value": value, "naive": naive, "quantile": value[..., None] + apart}
         level = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64).expand(size, -1)
-        batches.append(({**words, "level": level}, {"target": target, "index": torch.arange(size)}))
+        number = torch.arange(seen, seen + size)
+        batches.append(({**words, "level": level}, {"target": target, "index": number, "origin": number}))
+        seen += size
     return batches
 
 
@@ -226,6 +228,7 @@ METRICS = {
         for name in ("scaled_mse", "scaled_mae", "mse_in_units", "mae_in_units", "rmse_in_units", "smape", "mase")
     },
     "skill": ({}, forecast, FORECASTS + "test_the_skill_is_over_the_best_naive_forecast_on_the_same_windows"),
+    "skill_interval": ({}, lambda: forecast((20, 1, 39)), FORECASTS + "test_the_interval_of_the_skill_is_its_formula"),
     "directional_accuracy": ({}, forecast, FORECASTS + "test_the_direction_counts_where_there_is_one"),
     "quantile_loss": ({}, forecast, FORECASTS + "test_quantiles_are_held_against_their_levels"),
     "coverage": ({}, forecast, FORECASTS + "test_quantiles_are_held_against_their_levels"),
@@ -247,6 +250,7 @@ METRICS = {
     "coco_ap": ({}, boxed, DETECTION + "test_the_numbers_are_pycocotools"),
     "coco_mask_ap": ({}, outlined, "tests/metrics/detection/test_masks.py::test_the_numbers_are_pycocotools"),
     "coco_ap_report": ({}, boxed, DETECTION + "test_the_numbers_of_classes_are_pycocotools"),
+    "box_confusion": ({}, boxed, "tests/metrics/detection/test_confusion.py::test_it_is_the_largest_overlaps_one_by_one"),
     "perplexity": ({}, spoken, {"perplexity": _perplexity()}),
     "length_ratio": ({}, spoken, TEXTS + "test_the_length_ratio_counts_words"),
     "bleu": ({}, spoken, TEXTS + "test_bleu_and_chrf_are_sacrebleus"),

@@ -81,6 +81,8 @@ ACTING = [
     ("actor_critic", {}, OBSERVED, (3,)),
     ("actor_critic", {"shared": True, "actor": [{"dense": 8}], "normalize": True}, MOVED, (4,)),
     ("actor_critic", {"shared": True, "body": SEEING}, SCREEN, (3,)),
+    ("actor_critic", {"body": {"name": "mlp", "hidden": [8], "features": 6}, "actor": [{"dense": 8}]}, MOVED, (4,)),
+    ("q_network", {"body": {"name": "simple_cnn", "channels": [4], "features_activation": None}}, SCREEN, (3,)),
     ("q_network", {"normalize": True}, OBSERVED, (3,)),
     ("q_network", {"body": SEEING, "duelling": True, "stream": [{"dense": 8}, "relu"], "orthogonal": True}, SCREEN, (3,)),
     ("actor_and_twin_critics", {}, MOVED, (4,)),

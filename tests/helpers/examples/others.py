@@ -126,6 +126,12 @@ def played(facts, size=12, seed=1):
     return {**words, **numbers, **chances, **ends, "action": action}
 
 
+def advice(batch, explore=False):
+    """Say what is best, by the first number that is seen."""
+    return {"action": (batch["input"][:, 0] > 0).long()}
+
+
+ADVISED = {"policies": lambda name: advice}
 CONTROL = {
     "ppo": ({}, {**DISCRETE, **ROLLOUTS}, lambda: acting("actor_critic", DISCRETE), lambda: played(DISCRETE)),
     "dqn": ({}, {**DISCRETE, **REPLAY}, lambda: acting("q_network", DISCRETE), lambda: played(DISCRETE)),
@@ -137,6 +143,7 @@ CONTROL = {
         lambda: played(CONTINUOUS),
     ),
     "behaviour_cloning": ({}, DISCRETE, lambda: Named(3), lambda: played(DISCRETE)),
+    "dagger": ({"expert": "scripted"}, {**DISCRETE, **REPLAY, **ADVISED}, lambda: Named(3), lambda: played(DISCRETE)),
 }
 
 
@@ -343,8 +350,9 @@ def text_pairs(folder):
 
 def series(folder):
     """Fit the processor of a small file of series, and cut the ends of two."""
-    from dlx.processors.series.processor import Scales, SeriesProcessor
-    from dlx.processors.series.reading import Columns, Reading
+    from dlx.processors.series.processor import SeriesProcessor
+    from dlx.processors.series.scales import Scales
+    from dlx.processors.series.series import Columns, Reading
     from dlx.processors.series.steps import Step
     from dlx.processors.series.times import DAY, TimeFormat
 

@@ -215,7 +215,7 @@ def series_csv(folder, patch):
 
 
 def demonstrations(folder, patch):
-    from dlx.core.demonstrations import packed
+    from dlx.data.control.demonstration_file import packed
     from dlx.registry import sources
 
     choices, _ = check(sources.signatures["rollouts"], rollouts(folder, patch))
@@ -280,6 +280,9 @@ SOURCES = {
     "yolo_boxes": annotated(annotated_files.yolo),
     "coco_boxes": coco_boxes,
     "image_masks": annotated(annotated_files.masks, class_names=["none", "cat", "dog"]),
+    "voc_detection": annotated(lambda root: annotated_files.voc(root / "VOCdevkit/VOC2012").parents[1]),
+    "voc_segmentation": annotated(annotated_files.voc_masks),
+    "cityscapes": annotated(annotated_files.cityscapes),
     "digit_scenes": digit_scenes,
     "series_csv": series_csv,
     "synthetic_demand": lambda folder, patch: {"look_back": 24, "horizon": 3, "rows": 300, "batch_size": 32},

@@ -17,9 +17,11 @@ def made(name, facts=FACTS, **choices):
     return build(registry.models, name, choices, facts)
 
 
-@pytest.mark.parametrize("name", ["segmentation_unet", "segmentation_resnet"])
-def test_images_of_any_size_keep_it(name):
-    model = made(name).eval()
+@pytest.mark.parametrize(
+    ("name", "choices"), [("segmentation_unet", {}), ("segmentation_unet", {"stride": 2}), ("segmentation_resnet", {})]
+)
+def test_images_of_any_size_keep_it(name, choices):
+    model = made(name, **choices).eval()
     for size in ((37, 45), (64, 32), (33, 40)):
         assert model(torch.randn(2, 3, *size)).shape == (2, 4, *size)
 

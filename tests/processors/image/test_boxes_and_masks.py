@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dlx.commands.predict import Answers, render
 from dlx.errors import DlxError
 from dlx.processors.image import run_lengths
 from dlx.processors.image.boxes import RESULTS, BoxProcessor, original, places
@@ -92,6 +93,25 @@ def test_pictures_and_coco_json_are_written(files, tmp_path):
     assert first["bbox"] == pytest.approx([box["x1"], box["y1"], box["x2"] - box["x1"], box["y2"] - box["y1"]], abs=0.02)
     assert first["file_name"] == files[0]
     assert [result["image_id"] for result in results] == [0, 1, 0, 1]  # a name that is a number is COCO's id
+
+
+def test_a_table_has_a_row_a_box_and_pictures_only_what_is_sure(files, tmp_path):
+    made = processor(BoxProcessor)
+    prediction = blocks(made.encode(list(made.read(files))))
+    prediction |= {"drawn": torch.tensor([[True, False], [False, False]])}
+    answers = made.decode(prediction)
+    made.write(answers, prediction, tmp_path / "answers")
+    assert len(json.loads((tmp_path / "answers" / RESULTS).read_text())) == 2
+    colored = [len({*Image.open(answer["picture"]).get_flattened_data()} - {(0, 0, 0), (255, 255, 255)}) for answer in answers]
+    assert colored[0] > 0
+    assert colored[1] == 0
+    (row,) = made.rows(answers[0])
+    assert row == {"file": files[0], "picture": answers[0]["picture"], **answers[0]["boxes"][0]}
+    assert made.rows({"file": "a", "boxes": []}) == []
+    lines = list(render(Answers(iter([answers[0], {"file": "a", "boxes": []}]), None, made), as_json=False))
+    assert lines[0] == "file,picture,label,score,x1,y1,x2,y2"
+    assert len(lines) == 2
+    assert list(render(Answers(iter([{"file": "a", "boxes": []}]), None, made), as_json=False)) == [",".join(made.header)]
 
 
 def test_a_list_is_whole_after_every_batch_and_no_other_file_is_touched(files, tmp_path):

@@ -36,7 +36,10 @@ class Playing:
     episodes: Annotated[
         int | None, typer.Option("--episodes", min=1, help="Play as many in its environment.", show_default=False)
     ] = None
-    video: Annotated[bool, typer.Option("--video", help="Film them too: moving pictures (APNG).")] = False
+    video: Annotated[bool, typer.Option("--video", help="Film them too.")] = False
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="apng|mp4", help="Of films; else apng.", show_default=False)
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def predict(
     given: list[str | Path] = [*(inputs or []), *(file or [])]
     overrides = with_settings(settings, device)
     rows: Iterator[dict[str, Any]]
+    if playing.form is not None and not playing.video:
+        raise UsageError("--format is that of the films of --video, which is not given")
     if playing.episodes is not None:
         if given or explain or reading.skip_bad or making.count is not None or making.label is not None:
             raise UsageError(
@@ -99,7 +104,8 @@ def predict(
             raise UsageError("--output is the folder of what --video films, which is not given")
         from dlx.commands.playing import play
 
-        rows = play(path, overrides, playing.episodes, making.seed, playing.video, output)
+        form = playing.form or "apng" if playing.video else None
+        rows = play(path, overrides, playing.episodes, making.seed, form, output)
     elif playing.video:
         raise UsageError("--video films what --episodes N plays, which is not given")
     elif making.count is None:

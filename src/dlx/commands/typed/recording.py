@@ -11,13 +11,18 @@ from dlx.commands.typed.options import Device, Output, Plugin, Settings, with_se
 
 
 def record(
-    what: Annotated[str, typer.Argument(metavar="RUN|random", help="A run or checkpoint that plays, or random actions.")],
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|scripted|random", help="A run or checkpoint that plays, or what needs none.")
+    ],
     environment: Annotated[
-        str | None, typer.Argument(metavar="[ENVIRONMENT]", help="Where random actions play.", show_default=False)
+        str | None, typer.Argument(metavar="[ENVIRONMENT]", help="Where scripted or random actions play.", show_default=False)
     ] = None,
     output: Output = None,
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="How many are played.")] = 50,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Which episodes are played.")] = 0,
+    form: Annotated[
+        str, typer.Option("--format", metavar="dlx|minari", help="One file, or a folder as Minari has it.")
+    ] = "dlx",
     settings: Settings = None,
     device: Device = None,
     plugin: Plugin = None,
@@ -26,4 +31,4 @@ def record(
     prepare(plugin)
     from dlx.commands.recording import record as run
 
-    say(run(what, environment, output, episodes, seed, with_settings(settings, device)))
+    say(run(what, environment, output, episodes, seed, with_settings(settings, device), form))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from dlx.core import Act, Batch
-from dlx.core.demonstrations import unpacked
+from dlx.data.control import minari_folder
+from dlx.data.control.demonstration_file import unpacked
 from dlx.data.control.options import EnvironmentOptions
 from dlx.data.control.source import InEnvironment
 from dlx.data.in_memory import InMemorySource
@@ -23,9 +25,10 @@ from dlx.registry.types import DataPath
 
 @sources("demonstrations")
 class Demonstrations(InEnvironment):
-    """Pairs of an observation and the action that was taken, from a file of `dlx record`, as behaviour_cloning learns.
+    """Pairs of an observation and the action that was taken, as behaviour_cloning learns.
 
-    An epoch is every step of every episode in the file once. Validation and test are episodes that the policy plays in the
+    `file` is one of `dlx record`, or the folder of a data set of Minari (extra: minari). An epoch is every step of every
+    episode in it once. Validation and test are episodes that the policy plays in the
     environment, which must show what the file holds: what was set when it was recorded (frame_stack, resize, ...) is set here.
     """
 
@@ -55,7 +58,7 @@ class Demonstrations(InEnvironment):
 
     def _fitting(self, file: str) -> dict[str, Tensor]:
         """Read a file; raises ComponentError where it is of another environment."""
-        words, about = unpacked(file)
+        words, about = (minari_folder.read(file, self.blueprint), {}) if os.path.isdir(file) else unpacked(file)
         seen, action, actions = words["observation"], words["action"], self.blueprint.actions
         kind = torch.uint8 if self.blueprint.observations.pixels else torch.float32
         if tuple(seen.shape[1:]) != self.blueprint.shape or seen.dtype != kind:

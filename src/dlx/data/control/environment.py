@@ -43,6 +43,11 @@ class Blueprint:
         self.shape = (self.observations.shape[0] * stack, *self.observations.shape[1:])
         self.facts = {**self.observations.facts(stack), **self.actions.facts()}
 
+    def behind_each_other(self, seen: Sequence[np.ndarray]) -> np.ndarray:
+        """Return an episode's observations, from its first one on, with the last ones behind each other as `frame_stack` says."""
+        stack = range(self.options.frame_stack - 1, -1, -1)
+        return np.stack([np.concatenate([seen[max(step - back, 0)] for back in stack]) for step in range(len(seen))])
+
     def make(self, render_mode: str | None = None) -> Any:
         """Make one copy, which may render what is to be seen."""
         more = {} if render_mode is None else {"render_mode": render_mode}

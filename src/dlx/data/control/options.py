@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -33,3 +33,12 @@ class EnvironmentOptions(OptionGroup):
     episodes: PositiveInt = 20
     split_seed: SplitSeed = 0
     workers: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
+class PaceOptions(OptionGroup):
+    """How many frames are lived through before the first batch, by chance or by the policy, and for every batch."""
+
+    warmup: PositiveInt = 1_000
+    warmup_actions: Literal["random", "policy"] = "random"
+    frames_per_batch: Annotated[float, Field(gt=0)] = 1.0

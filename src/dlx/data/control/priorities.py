@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from dlx.registry.types import OptionGroup
 
@@ -18,10 +18,23 @@ Exponent = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True)
 class PriorityOptions(OptionGroup):
-    """How much the error of a frame decides how often it is drawn, and how far its weight makes up for that; 0: not at all."""
+    """How much the error of a frame decides how often it is drawn, and how far its weight makes up for that; 0: not at all.
+
+    `importance_exponent` rises in a line to `importance_exponent_end` over the first `importance_updates` batches, where they
+    are given.
+    """
 
     priority_exponent: Exponent = 0.0
     importance_exponent: Exponent = 0.4
+    importance_exponent_end: Exponent = 1.0
+    importance_updates: PositiveInt | None = None
+
+    def importance(self, batches: int) -> float:
+        """Return how far weights make up for what was drawn more often, after so many batches."""
+        if self.importance_updates is None:
+            return self.importance_exponent
+        share = min(batches / self.importance_updates, 1)
+        return self.importance_exponent + share * (self.importance_exponent_end - self.importance_exponent)
 
 
 class SumTree:
@@ -73,10 +86,10 @@ class Priorities:
         """Draw slots by random numbers (count,) below 1, each from its own of as many equal parts of the sum."""
         return self.tree.find((np.arange(count) + shares) / count * self.tree.total)
 
-    def weights(self, slots: np.ndarray, filled: int) -> np.ndarray:
-        """Compute what makes up for having been drawn more often, 1 for the one drawn the least."""
+    def weights(self, slots: np.ndarray, filled: int, batches: int) -> np.ndarray:
+        """Compute what makes up for having been drawn more often, 1 for the one drawn the least, after so many batches."""
         probability = self.tree.get(slots) / self.tree.total
-        weight = (filled * probability) ** -self.options.importance_exponent
+        weight = (filled * probability) ** -self.options.importance(batches)
         return (weight / weight.max()).astype(np.float32)
 
     def hear(self, slots: np.ndarray, errors: np.ndarray) -> None:

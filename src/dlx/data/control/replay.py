@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from dlx.core import Act, Batch
 from dlx.data.control.evaluation import as_array
 from dlx.data.control.hindsight import Hindsight
 from dlx.data.control.memory import Memory
-from dlx.data.control.options import Discount, EnvironmentOptions
+from dlx.data.control.options import Discount, EnvironmentOptions, PaceOptions
 from dlx.data.control.priorities import Priorities, PriorityOptions
 from dlx.data.control.source import EnvironmentSource
 from dlx.data.order import generator
@@ -30,8 +30,9 @@ SAMPLES = 2  # the stream of what is drawn
 class Replay(EnvironmentSource):
     """Steps in an environment that are remembered and drawn again and again, as DQN, SAC and TD3 do.
 
-    The first `warmup` frames are of random actions; then every batch stands for `frames_per_batch` more (0.5: two batches a
-    frame), so training for S steps takes warmup + S * frames_per_batch frames. There are no epochs: a config says `steps`.
+    The first `warmup` frames are of random actions, or of the policy's own where `warmup_actions` says so. Then every batch
+    stands for `frames_per_batch` more (0.5: two batches a frame), so training for S steps takes warmup + S * frames_per_batch
+    frames. There are no epochs: a config says `steps`.
     A batch has the rewards of `n_step` steps; `hindsight: 4` gives four frames of five a goal that was reached later.
     With `saved: full` checkpoints hold the memory, and a run that is resumed goes on exactly. With `saved: refill` they do
     not: it begins with an empty one, which the policy of then fills with `warmup` frames, and ends elsewhere.
@@ -45,10 +46,9 @@ class Replay(EnvironmentSource):
         *,
         options: EnvironmentOptions,
         priorities: PriorityOptions,
+        pace: PaceOptions,
         copies: PositiveInt = 1,
         capacity: PositiveInt = 100_000,
-        warmup: PositiveInt = 1_000,
-        frames_per_batch: Annotated[float, Field(gt=0)] = 1.0,
         batch_size: PositiveInt = 256,
         n_step: PositiveInt = 1,
         discount: Discount = 0.99,
@@ -62,12 +62,13 @@ class Replay(EnvironmentSource):
             setting = "n_step" if n_step > 1 else "frame_stack"
             raise ComponentError(f"goes together with {setting}: 1 only", ("hindsight",))
         self.hindsight = Hindsight(self.blueprint, hindsight) if hindsight else None
-        self.memory = Memory(capacity, copies)
+        self.memory = Memory(capacity, copies, options.frame_stack if self.blueprint.observations.pixels else None)
         self.priorities = Priorities(self.memory.rows * copies, priorities) if priorities.priority_exponent else None
-        self.warmup, self.frames_per_batch, self.batch_size = warmup, frames_per_batch, batch_size
+        self.warmup, self.frames_per_batch, self.batch_size = pace.warmup, pace.frames_per_batch, batch_size
+        self.by_chance = pace.warmup_actions == "random"
         self.n_step, self.discount, self.saved = n_step, discount, saved
         self.facts = {**self.facts, "replay_capacity": capacity, "discount": discount}
-        self.batches, self.before = 0, warmup  # batches given, and frames that belong to none
+        self.batches, self.before = 0, pace.warmup  # batches given, and frames that belong to none
 
     def prepare(self, actor: Act | None) -> Iterator[None]:
         """Fill the memory as far as the next batch needs it, and yield after every step."""
@@ -80,7 +81,7 @@ class Replay(EnvironmentSource):
 
     def _live(self, actor: Act | None) -> None:
         seen = self.copies.observation
-        action = as_array(self.asked(actor if self.batches else None)["action"])
+        action = as_array(self.asked(None if self.by_chance and not self.batches else actor)["action"])
         step = self.act(action)
         words = {"input": seen, "action": action, "reward": step.reward.astype(np.float32), "next_input": step.following}
         ends = {"terminated": step.terminated, "ended": step.terminated | step.truncated}
@@ -108,7 +109,7 @@ class Replay(EnvironmentSource):
         if self.hindsight:
             self.hindsight(found, self.memory, slots, _shares(draw, 2, self.batch_size))
         if self.priorities:
-            found["weight"] = self.priorities.weights(slots, len(self.memory))
+            found["weight"] = self.priorities.weights(slots, len(self.memory), self.batches)
         return {word: torch.from_numpy(value) for word, value in found.items()} | {"index": torch.from_numpy(slots)}
 
     def hear(self, index: Tensor, feedback: Tensor) -> None:

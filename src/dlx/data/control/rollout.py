@@ -62,8 +62,8 @@ class Rollout:
 
     @property
     def is_finished(self) -> bool:
-        """Return whether it has its advantages."""
-        return "advantage" in self.words
+        """Return whether it has its advantages; a policy that tells no values has none."""
+        return "advantage" in self.words or "value" not in self.words
 
     def samples(self) -> dict[str, Tensor]:
         """Return the words of all steps of all copies in one row."""

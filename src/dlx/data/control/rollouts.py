@@ -69,7 +69,8 @@ class Rollouts(EnvironmentSource):
         step = self.act(answer["action"])
         ended = step.terminated | step.truncated
         reward = self.scale(step.reward, ended) if self.scale else step.reward
-        if (cut := step.truncated & ~step.terminated).any():  # time ran out, but not what the policy would still have gained
+        cut = step.truncated & ~step.terminated
+        if "value" in answer and cut.any():  # time ran out, but not what the policy would still have gained
             reward[cut] += self.discount * self._values(actor, step.following[cut])
         self.rollout.add({"input": seen, **answer, "reward": reward, "ended": ended})
 

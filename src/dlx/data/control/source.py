@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from dlx.core import Act, Batch, Film, Played, Processor, Source
+from dlx.data.control import minari_folder
 from dlx.data.control.copies import Copies, Step
+from dlx.data.control.demonstration_file import packed
 from dlx.data.control.environment import Blueprint, Episode
 from dlx.data.control.evaluation import SPLITS, Judge, as_array
+from dlx.data.control.experts import scripted
 from dlx.data.control.options import EnvironmentOptions
 from dlx.data.control.playing import Player, each
 from dlx.data.control.stage import Here, Stage
@@ -20,8 +25,10 @@ from dlx.data.control.workers import Elsewhere
 from dlx.data.order import generator
 from dlx.errors import UsageError, unknown
 from dlx.processors.control.processor import ControlProcessor
+from dlx.storage import files
 
 SHOWN = 4  # first observations by which a task is verified
+FORMS = (OWN, MINARI) = ("dlx", "minari")  # in which episodes are written down
 RANDOM, PLAYED = 1, 3  # the streams of random actions, in training and where episodes are looked at
 
 
@@ -78,6 +85,25 @@ class InEnvironment(Source):
             return as_array(answer["action"])
 
         return each(Player(self.blueprint, filmed), choose, ("played", seed), count)
+
+    def expert(self) -> Act | None:
+        """Return the scripted policy of its environment."""
+        return scripted(self.blueprint.name, self.blueprint.observations.shape[0])
+
+    def record(self, played: Iterable[Played], file: Path, form: str, about: Mapping[str, Any]) -> list[Played]:
+        """Write episodes of its environment as a file of dlx or, of the form minari, a folder."""
+        if form not in FORMS:
+            raise UsageError(f"--format {form}: {unknown('format', form, FORMS)}")
+        if os.path.lexists(file):
+            raise FileExistsError(file)
+        if form == MINARI:
+            minari_folder.library()
+        episodes = list(played)
+        if form == MINARI:
+            minari_folder.write(file, self.blueprint, episodes, about)
+        else:
+            files.create(file, packed(episodes, about))
+        return episodes
 
     def films(self, split: str) -> Iterator[tuple[str, Film]]:
         """Yield the best and the worst episode of the last evaluation, played again by the same actions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -44,13 +44,24 @@ def read(path: str, image_part: str, mask_part: str) -> MaskFiles:
     """Find images and their masks; raises ComponentError where there are none."""
     faults: list[Fault] = []
     if os.path.isfile(path):
-        root, pairs = os.path.dirname(path), _table(path)
+        found = paired(os.path.dirname(path), lambda root: _table(path), faults)
     elif os.path.exists(os.path.join(path, "train.txt")):
-        root, pairs = path, _lists(path)
+        found = paired(path, _lists, faults)
     else:
-        root, pairs = path, _folders(path, image_part, mask_part, faults)
+        found = paired(path, lambda root: _folders(root, image_part, mask_part, faults), faults)
+    if not found.splits:
+        told = "".join(f"\n  {fault}" for fault in faults[:10])
+        raise ComponentError(
+            f"{path}: no image with a mask; it takes train.txt with lines `image mask`, or folders {image_part} and "
+            f"{mask_part} side by side, or a CSV file{told}", ("path",)
+        )  # fmt: skip
+    return found
+
+
+def paired(root: str, pairs: Callable[[str], Iterator[Pair]], faults: list[Fault]) -> MaskFiles:
+    """Collect the pairs of which both files are below a root; the others are faults."""
     found = MaskFiles(Names(root), Names(root), [], faults)
-    for pair in pairs:
+    for pair in pairs(root):
         full = [os.path.join(root, name) for name in (pair.image, pair.mask)]
         if missing := [file for file in full if not os.path.isfile(file)]:
             faults.append(Fault(pair.place, "pair", "without a file", f"{missing[0]} is not there"))
@@ -58,12 +69,6 @@ def read(path: str, image_part: str, mask_part: str) -> MaskFiles:
         found.images.add(pair.image, stamp(os.stat(full[0])))
         found.masks.add(pair.mask, stamp(os.stat(full[1])))
         found.splits.append(pair.split)
-    if not found.splits:
-        told = "".join(f"\n  {fault}" for fault in faults[:10])
-        raise ComponentError(
-            f"{path}: no image with a mask; it takes train.txt with lines `image mask`, or folders {image_part} and "
-            f"{mask_part} side by side, or a CSV file{told}", ("path",)
-        )  # fmt: skip
     return found
 
 

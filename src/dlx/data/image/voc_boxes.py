@@ -89,10 +89,11 @@ def _listed(path: str) -> list[tuple[str, str, str]]:
         lists = {"train": both, "test": lists["test"]}
     if not os.path.exists(lists["train"]):
         return []
-    return [(name, split, place) for split, file in lists.items() if os.path.exists(file) for name, place in _names(file)]
+    return [(name, split, place) for split, file in lists.items() if os.path.exists(file) for name, place in names_of(file)]
 
 
-def _names(file: str) -> Iterator[tuple[str, str]]:
+def names_of(file: str) -> Iterator[tuple[str, str]]:
+    """Yield the names of a list, each with its place; raises ComponentError."""
     try:
         lines = files.read(file, FILE_BYTES).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:

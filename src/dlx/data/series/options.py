@@ -48,7 +48,8 @@ class TimeSplits(OptionGroup):
 
 @dataclass(frozen=True)
 class SeriesEncoding(OptionGroup):
-    """What the calendar tells ahead, and how columns are scaled, by numbers of the training part."""
+    """What the calendar tells ahead, and how columns are scaled: by numbers of the training part, of all series or of each."""
 
     calendar: list[Cycle] | None = None
     scaling: Literal["standard", "none"] = "standard"
+    scale: Literal["global", "series"] = "global"

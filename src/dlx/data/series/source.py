@@ -12,12 +12,15 @@ import torch
 
 from dlx.core import Processor
 from dlx.data.options import Batching, Checkpoint
+from dlx.data.series.leaks import refuse_future
 from dlx.data.series.options import SeriesEncoding, TimeSplits, Windowing
 from dlx.data.series.splits import part
-from dlx.data.series.windows import Windows
+from dlx.data.series.windows import Layout, Windows
 from dlx.errors import ComponentError, UsageError
-from dlx.processors.series.processor import Scales, SeriesProcessor
-from dlx.processors.series.reading import Reading, Series
+from dlx.processors.series.processor import SeriesProcessor
+from dlx.processors.series.scales import Scales
+from dlx.processors.series.series import Reading, Series
+from dlx.processors.series.static import fit_static
 from dlx.processors.series.times import TimeFormat
 from dlx.processors.table.scaling import fit_scaler
 
@@ -47,11 +50,11 @@ def series_source(
     facts = _facts(series, parts, processor, season, known[0].shape[1])
     wanted = checkpoint.wanted_splits or frozenset(parts)
     starts = {split: _starts(series, rows, split, options.windowing) for split, rows in parts.items() if split in wanted}
-    values = torch.from_numpy(np.concatenate([processor.scales.values(one.values) for one in series]))
+    values = torch.from_numpy(np.concatenate([processor.scales.values(one.values, one.name) for one in series]))
     ahead = torch.from_numpy(np.concatenate([processor.scales.known(one) for one in known])) if known[0].shape[1] else None
     batch_size = options.batching.batch_size
     source = Windows(
-        seed, values, ahead, starts, facts, processor,
+        seed, values, ahead, starts, _layout(series, parts, processor, season), facts, processor,
         batch_size=batch_size, drop_last=options.batching.drop_last, evaluation_batch_size=max(batch_size, EVALUATION_BATCH),
     )  # fmt: skip
     source.digests = {split: _digest(series, parts[split], options.windowing) for split in starts}
@@ -70,24 +73,59 @@ Parts = Mapping[str, Sequence[tuple[int, int]]]
 
 
 def _fit(series: Sequence[Series], reading: Reading, form: TimeFormat, parts: Parts, options: SeriesOptions) -> SeriesProcessor:
-    """Fit scales to the rows of the training part."""
+    """Fit scales to the rows of the training part, and find what static columns hold."""
     calendar = options.encoding.calendar or []
-    windowing = options.windowing
-    made = SeriesProcessor(reading, form, _no_scales(), windowing.look_back, windowing.horizon, calendar)
+    windowing, columns = options.windowing, reading.columns
+    refuse_future(series, columns, windowing.horizon)
+    static = fit_static(columns.static, [one.static for one in series]) if columns.static else None
+    made = SeriesProcessor(reading, form, _no_scales(), windowing.look_back, windowing.horizon, calendar, (), static)
     rows = parts["train"]
     values = np.concatenate([one.values[a:b] for one, (a, b) in zip(series, rows, strict=True)])
     ahead = np.concatenate(
         [made.known(one, one.times.taken(slice(0, b)))[a:b] for one, (a, b) in zip(series, rows, strict=True)]
     )
-    both = [fit_scaler(options.encoding.scaling, some).state_dict() for some in (values, ahead)]
-    scales = Scales(*(np.asarray(one[key]) for one in both for key in ("offset", "divisor")))
-    return SeriesProcessor(
-        reading, form, scales, windowing.look_back, windowing.horizon, calendar, _told(series, form, parts, windowing)
-    )
+    past, future = (_fitted(options.encoding, some) for some in (values, ahead))
+    own = _own_scales(series, rows, options.encoding) if options.encoding.scale == "series" else {}
+    scales = Scales(*past, *future, own)
+    told = _told(series, form, parts, windowing)
+    return SeriesProcessor(reading, form, scales, windowing.look_back, windowing.horizon, calendar, told, static)
+
+
+def _fitted(encoding: SeriesEncoding, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is taken off every column, and what it is divided by then."""
+    state = fit_scaler(encoding.scaling, values).state_dict()
+    return np.asarray(state["offset"]), np.asarray(state["divisor"])
+
+
+def _own_scales(
+    series: Sequence[Series], rows: Sequence[tuple[int, int]], encoding: SeriesEncoding
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Fit the scale of each series to its own rows of the training part."""
+    own = {}
+    for one, (begin, end) in zip(series, rows, strict=True):
+        if begin == end:
+            told = f"the series '{one.name}' has no row in the training part, so it has no scale of its own"
+            raise ComponentError(f"{told}; leave it out, or set `scale: global`", ("scale",))
+        own[one.name] = _fitted(encoding, one.values[begin:end])
+    return own
+
+
+def _layout(series: Sequence[Series], parts: Parts, processor: SeriesProcessor, season: int) -> Layout:
+    """Say where each series lies in the array of all, when it begins, and by which numbers it is scaled where by its own."""
+    first = np.array([one.times.instant[0] for one in series])
+    every = np.unique(np.concatenate([one.times.instant[: len(one.values)] for one in series])) if len(series) > 1 else first
+    begins = np.cumsum([0, *(len(one.values) for one in series)])[:-1]
+    words = processor.scales.words([one.name for one in series], processor.targets)
+    if words:
+        errors = [
+            _seasonal_error([one], [rows], processor.targets, season) for one, rows in zip(series, parts["train"], strict=True)
+        ]
+        words["seasonal_error"] = torch.tensor(errors, dtype=torch.float64)
+    return Layout(torch.from_numpy(begins), torch.from_numpy(np.searchsorted(every, first)), words)
 
 
 def _no_scales() -> Scales:
-    return Scales(*(np.zeros(0) for _ in range(4)))
+    return Scales(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 def _told(series: Sequence[Series], form: TimeFormat, parts: Parts, windowing: Windowing) -> list[str]:
@@ -166,7 +204,7 @@ def _digest(series: Sequence[Series], rows: Sequence[tuple[int, int]], windowing
     made = hashlib.sha256()
     for one, (begin, end) in zip(series, rows, strict=True):
         span = slice(max(begin - windowing.look_back, 0), end)
-        made.update(f"{one.name} {begin} {end} ".encode())
+        made.update(f"{one.name} {begin} {end} {' '.join(one.static)}".encode())
         for values in (one.times.instant[: len(one.values)], one.values, one.known[: len(one.values)]):
             made.update(np.ascontiguousarray(values[span]).tobytes())
     return made.hexdigest()

@@ -11,7 +11,7 @@ from dlx.data.series.options import TimeSplits
 from dlx.errors import ComponentError
 from dlx.processors.csv.cells import of_rows
 from dlx.processors.rows import Row
-from dlx.processors.series.reading import Series
+from dlx.processors.series.series import Series
 from dlx.processors.series.times import read_times
 
 NAMES = ("train", "val", "test")

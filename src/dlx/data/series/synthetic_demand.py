@@ -13,7 +13,7 @@ from dlx.data.options import Batching, Checkpoint
 from dlx.data.order import generator
 from dlx.data.series.options import SeriesEncoding, TimeSplits, Windowing
 from dlx.data.series.source import SeriesOptions, as_series, series_source
-from dlx.processors.series.reading import Columns, Reading, Series
+from dlx.processors.series.series import Columns, Reading, Series
 from dlx.processors.series.steps import Step
 from dlx.processors.series.times import SECOND, TimeFormat
 from dlx.registry import sources

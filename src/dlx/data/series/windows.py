@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from dlx.core import Batch, Processor
 from dlx.data.in_memory import InMemorySource
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Where series lie in the array of all (S,), int64: the first row of each, and the step at which it begins in time.
+
+    `words` (S, T) are numbers of each series that its windows bear: `target_mean`, `target_std` and `seasonal_error`.
+    """
+
+    begins: Tensor
+    steps: Tensor
+    words: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 class Windows(InMemorySource):
     """Windows of all series, which lie one behind the other in one array.
 
     `values` float32 (N, V), targets first; `known` float32 (N, K) or None; `starts` of each split the first rows of its
-    windows, int64. A batch has `input` (B, L, V), `target` (B, H, T) and, with columns known ahead, `known` (B, L + H, K).
+    windows, int64. A batch has `input` (B, L, V), `target` (B, H, T) and, with columns known ahead, `known` (B, L + H, K);
+    where series are scaled each by itself the words of their layout, and in evaluation `origin` (B,).
     Evaluation has every window; a smaller last batch is never left out.
     """
 
@@ -25,6 +40,7 @@ class Windows(InMemorySource):
         values: Tensor,
         known: Tensor | None,
         starts: Mapping[str, Tensor],
+        layout: Layout,
         facts: Mapping[str, Any],
         processor: Processor,
         *,
@@ -40,6 +56,7 @@ class Windows(InMemorySource):
         self.look_back, self.horizon, self.targets = facts["look_back"], facts["horizon"], facts["num_targets"]
         self.past, self.ahead = _rows(values, self.look_back), _rows(values, self.horizon)
         self.known = None if known is None else _rows(known, self.look_back + self.horizon)
+        self.layout = layout
         self.widths = (values.shape[1], 0 if known is None else known.shape[1])
 
     def train(self, actor: Any = None) -> Iterator[Batch]:
@@ -47,7 +64,17 @@ class Windows(InMemorySource):
         return map(self.cut, super().train(actor))
 
     def _evaluate(self, words: Mapping[str, Tensor]) -> Iterator[Batch]:
-        return map(self.cut, super()._evaluate(words))
+        return map(self.dated, super()._evaluate(words))
+
+    def dated(self, batch: Batch) -> Batch:
+        """Gather windows, with the step at which each begins: the same for windows of several series at one time."""
+        series = self.series(batch["start"])
+        origin = batch["start"] - self.layout.begins[series] + self.layout.steps[series]
+        return {**self.cut(batch), "origin": origin}
+
+    def series(self, start: Tensor) -> Tensor:
+        """Return the numbers of the series that rows belong to."""
+        return torch.searchsorted(self.layout.begins, start, right=True) - 1
 
     def cut(self, batch: Batch) -> Batch:
         """Gather the windows that begin at rows `start`."""
@@ -60,7 +87,8 @@ class Windows(InMemorySource):
         }
         if self.known is not None:
             words["known"] = self.known.index_select(0, start).view(size, -1, self.widths[1])
-        return {**words, "index": batch["index"]}
+        own = {name: numbers[self.series(start)] for name, numbers in self.layout.words.items()}
+        return {**words, **own, "index": batch["index"]}
 
 
 def _rows(values: Tensor, length: int) -> Tensor:

@@ -18,6 +18,11 @@ def as_array(values: Tensor) -> np.ndarray:
     return values.double().cpu().numpy()
 
 
+def of_windows(batch: Batch, word: str, shared: np.ndarray) -> np.ndarray:
+    """Return a number a target: of each window (B, 1, T) where series are scaled each by itself, else of all (T,)."""
+    return as_array(batch[word])[:, None] if word in batch else shared
+
+
 class ForecastErrors(Metric):
     """Sums over windows of an error at each step and target, of the forecast and of the naive ones: (5, H, T), in float64.
 
@@ -36,14 +41,26 @@ class ForecastErrors(Metric):
 
     def truth(self, batch: Batch) -> np.ndarray:
         """Return what came to pass (B, H, T), in the targets' own units."""
-        return as_array(batch["target"]) * self.std + self.mean
+        return as_array(batch["target"]) * self.deviation(batch) + of_windows(batch, "target_mean", self.mean)
+
+    def deviation(self, batch: Batch) -> np.ndarray:
+        """Return the targets' deviations in the training part."""
+        return of_windows(batch, "target_std", self.std)
+
+    def unit(self, batch: Batch) -> np.ndarray:
+        """Return what errors are measured in; the targets' own units unless it is something else."""
+        return np.ones(1)
 
     def update(self, prediction: Batch, batch: Batch) -> None:
-        truth, naive = self.truth(batch), as_array(prediction["naive"])
-        self.sums[0] += self.error(as_array(prediction["value"]), truth).sum(0)
+        truth, unit, naive = self.truth(batch), self.unit(batch), as_array(prediction["naive"])
+        self.count(self.error(as_array(prediction["value"]), truth, unit), 0, batch)
         for place in range(len(NAIVE)):
-            self.sums[1 + place] += self.error(naive[:, place], truth).sum(0)
+            self.count(self.error(naive[:, place], truth, unit), 1 + place, batch)
         self.seen += len(truth)
+
+    def count(self, error: np.ndarray, place: int, batch: Batch) -> None:
+        """Count the errors (B, H, T) of one forecast: the model's at place 0, then the naive ones'."""
+        self.sums[place] += error.sum(0)
 
     def merge(self, other: Metric) -> None:
         assert isinstance(other, ForecastErrors)
@@ -51,7 +68,7 @@ class ForecastErrors(Metric):
         self.seen += other.seen
 
     @abstractmethod
-    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    def error(self, value: np.ndarray, truth: np.ndarray, unit: np.ndarray) -> np.ndarray:
         """Compute the error of every value (B, H, T)."""
 
     def number(self, mean: np.ndarray) -> float:
@@ -73,8 +90,11 @@ class ForecastErrors(Metric):
 class Scaled(ForecastErrors):
     """Errors in deviations of the training part, as published tables have them."""
 
-    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        return self.power_of((value - truth) / self.std)
+    def unit(self, batch: Batch) -> np.ndarray:
+        return self.deviation(batch)
+
+    def error(self, value: np.ndarray, truth: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        return self.power_of((value - truth) / unit)
 
     def power_of(self, error: np.ndarray) -> np.ndarray:
         """Turn errors into what is averaged."""
@@ -104,8 +124,8 @@ class SquaredErrorInUnits(ForecastErrors):
 
     name = "mse_in_units"
 
-    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        return (value - truth) ** 2
+    def error(self, value: np.ndarray, truth: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        return ((value - truth) / unit) ** 2
 
 
 @metrics("rmse_in_units")
@@ -124,8 +144,8 @@ class AbsoluteErrorInUnits(ForecastErrors):
 
     name = "mae_in_units"
 
-    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        return np.abs(value - truth)
+    def error(self, value: np.ndarray, truth: np.ndarray, unit: np.ndarray) -> np.ndarray:
+        return np.abs(value - truth) / unit
 
 
 @metrics("smape")
@@ -134,7 +154,7 @@ class SymmetricPercentageError(ForecastErrors):
 
     name = "smape"
 
-    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    def error(self, value: np.ndarray, truth: np.ndarray, unit: np.ndarray) -> np.ndarray:
         size = np.abs(value) + np.abs(truth)
         return 200 * np.abs(value - truth) / np.where(size > 0, size, 1)
 
@@ -143,7 +163,7 @@ class SymmetricPercentageError(ForecastErrors):
 class ScaledBySeason(AbsoluteErrorInUnits):
     """Mean absolute error over that of the last season repeated, one season ahead, in the training part (Hyndman & Koehler 2006).
 
-    The mean over targets where there are several; above 1 a forecast errs more than that.
+    The mean over targets where there are several, and over series scaled each by itself; above 1 a forecast errs more.
     """
 
     name = "mase"
@@ -154,9 +174,11 @@ class ScaledBySeason(AbsoluteErrorInUnits):
         super().__init__(horizon, num_targets, target_mean, target_std)
         self.usual = np.array(seasonal_error)
 
-    def number(self, mean: np.ndarray) -> float:
-        usual = np.where(self.usual > 0, self.usual, np.nan)
-        return float((mean.mean(0) / usual).mean())
+    def unit(self, batch: Batch) -> np.ndarray:
+        usual = of_windows(batch, "seasonal_error", self.usual)
+        return np.where(usual > 0, usual, np.nan)
 
     def undefined(self) -> str:
-        return "" if (self.usual > 0).all() else "a target repeats its last season exactly all through the training part"
+        if (self.usual > 0).all() and not np.isnan(self.sums).any():
+            return ""
+        return "a target repeats its last season exactly all through the training part"

@@ -6,7 +6,7 @@ import numpy as np
 
 from dlx.core import Batch, Metric
 from dlx.errors import ComponentError
-from dlx.metrics.forecasting.errors import NAIVE, as_array
+from dlx.metrics.forecasting.errors import NAIVE, as_array, of_windows
 from dlx.registry import metrics
 
 
@@ -20,6 +20,10 @@ class OfQuantiles(Metric):
         self.levels = np.zeros(0)
         self.seen = 0
 
+    def scales(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """Return the means and deviations of the targets in the training part."""
+        return of_windows(batch, "target_mean", self.mean), of_windows(batch, "target_std", self.std)
+
     def read(self, prediction: Batch, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         """Return the quantiles (B, H, T, Q) and what came to pass (B, H, T, 1), in deviations of the training part."""
         if "quantile" not in prediction:
@@ -27,7 +31,8 @@ class OfQuantiles(Metric):
                 "reads quantiles, and a point forecast has none; set task.loss: quantiles, gaussian or student_t"
             )
         self.levels = as_array(prediction["level"][0])
-        scaled = (as_array(prediction["quantile"]) - self.mean[:, None]) / self.std[:, None]
+        mean, std = self.scales(batch)
+        scaled = (as_array(prediction["quantile"]) - mean[..., None]) / std[..., None]
         truth = as_array(batch["target"])[..., None]
         self.seen += truth.size
         return scaled, truth
@@ -48,10 +53,11 @@ class QuantileLoss(OfQuantiles):
 
     def update(self, prediction: Batch, batch: Batch) -> None:
         quantiles, truth = self.read(prediction, batch)
-        naive = (as_array(prediction["naive"]) - self.mean) / self.std
+        mean, std = self.scales(batch)
+        naive = as_array(prediction["naive"])
         self.sums[0] += self.pinball(quantiles, truth)
         for place in range(len(NAIVE)):
-            self.sums[1 + place] += self.pinball(naive[:, place, ..., None], truth)
+            self.sums[1 + place] += self.pinball(((naive[:, place] - mean) / std)[..., None], truth)
 
     def pinball(self, quantiles: np.ndarray, truth: np.ndarray) -> float:
         """Sum the loss over values, averaged over levels."""

@@ -41,8 +41,8 @@ class Skill(Scaled):
         own, *naive = self.each()
         best = min(naive)
         return {
-            "skill": _skill(own, best),
-            **{f"skill/{name}": _skill(own, one) for name, one in zip(NAIVE, naive, strict=True)},
+            "skill": skill_of(own, best),
+            **{f"skill/{name}": skill_of(own, one) for name, one in zip(NAIVE, naive, strict=True)},
         }
 
     def baseline(self) -> dict[str, float]:
@@ -61,7 +61,8 @@ class Skill(Scaled):
         return told if own < min(naive) else f"{told}\nno skill over {best}: the model errs as much as it, or more"
 
 
-def _skill(own: float, naive: float) -> float:
+def skill_of(own: float, naive: float) -> float:
+    """Compute the share of a naive forecast's error that is saved."""
     return 1 - own / naive if naive > 0 else 0.0 if own == 0 else float("nan")
 
 
@@ -86,7 +87,7 @@ class DirectionalAccuracy(ForecastErrors):
         super().merge(other)
         self.moved += other.moved
 
-    def error(self, value: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    def error(self, value: np.ndarray, truth: np.ndarray, unit: np.ndarray) -> np.ndarray:
         return (np.sign(value - self.last) == np.sign(truth - self.last)) & (truth != self.last)
 
     def each(self) -> list[float]:
@@ -112,7 +113,7 @@ class HorizonErrors(Scaled):
 
     def update(self, prediction: Batch, batch: Batch) -> None:
         super().update(prediction, batch)
-        error = (as_array(prediction["value"]) - self.truth(batch)) / self.std
+        error = (as_array(prediction["value"]) - self.truth(batch)) / self.unit(batch)
         self.counts += np.histogram(np.clip(error, self.EDGES[0], self.EDGES[-1]), self.EDGES)[0]
         self.moments += (error.sum(), (error**2).sum())
 

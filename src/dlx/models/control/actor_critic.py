@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.stack import LayerList
+from dlx.models.control.bodies import Body
 from dlx.models.control.shared import TANH, Acting, Builder
 from dlx.registry import models
 
@@ -21,10 +22,10 @@ class ActorCritic(Acting):
 
     input (B, *input_shape) -> policy, value (B,). Of discrete actions the policy is logits (B, num_actions); of continuous ones
     it is mean and log standard deviation of each (B, 2 action_size), the deviation the same for all observations and at first
-    `deviation`. `body` is built once where it is `shared`, else once for each; `actor` and `critic` are further hidden layers,
-    and the last layers are added. Images uint8 are scaled to [0, 1]; `normalize` scales other observations by the mean and the
-    deviation of those seen. `orthogonal` weights have the gains of Andrychowicz et al. 2021: sqrt(2), 0.01 of the policy's last
-    layer, 1 of the value's.
+    `deviation`. `body` is a list of layers, or any model by its name, that is built once where it is `shared`, else once for
+    each; `actor` and `critic` are further hidden layers, and the last layers are added. Images uint8 are scaled to [0, 1];
+    `normalize` scales other observations by the mean and the deviation of those seen. `orthogonal` weights of layers have the
+    gains of Andrychowicz et al. 2021: sqrt(2), 0.01 of the policy's last layer, 1 of the value's.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class ActorCritic(Acting):
         num_actions: int | None = None,
         action_size: int | None = None,
         *,
-        body: LayerList | None = TANH,
+        body: Body | None = TANH,
         shared: bool = False,
         actor: LayerList | None = None,
         critic: LayerList | None = None,

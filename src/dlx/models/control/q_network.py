@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.stack import LayerList
+from dlx.models.control.bodies import Body
 from dlx.models.control.shared import RELU, Acting, Builder
 from dlx.registry import models
 
 
 @models("q_network")
 class QNetwork(Acting):
-    """The value of every action, by a list of layers over the observation.
+    """The value of every action, by a list of layers, or any model by its name, over the observation.
 
     input (B, *input_shape) -> values (B, num_actions); the last layer is added. `duelling` adds the value of the observation and
     the advantage of each action over their mean (Wang et al. 2016), each with the further hidden layers `stream` of its own.
@@ -27,7 +28,7 @@ class QNetwork(Acting):
         facts: Mapping,
         num_actions: int,
         *,
-        body: LayerList | None = RELU,
+        body: Body | None = RELU,
         duelling: bool = False,
         stream: LayerList | None = None,
         orthogonal: bool = False,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.stack import Row, build_stack, shaping
+from dlx.models.control.bodies import build_body
 from dlx.models.control.observations import Observations
 
 GAIN = math.sqrt(2)  # of hidden layers
@@ -48,18 +49,26 @@ class Part:
 
 
 class Builder:
-    """Builds networks over observations; `lists` are the config's layer lists by the setting that each is."""
+    """Builds networks over observations; `lists` are the config's layer lists, or a body's model, by their settings."""
 
-    def __init__(self, facts: Mapping[str, Any], lists: Mapping[str, list | None], orthogonal: bool) -> None:
+    def __init__(self, facts: Mapping[str, Any], lists: Mapping[str, list | str | dict | None], orthogonal: bool) -> None:
         self.facts, self.lists, self.orthogonal = {**facts, "padded": False}, lists, orthogonal
 
     def features(self, names: Sequence[str], shape: Sequence[int], origin: str = "the data") -> Part:
         """Chain lists that end in features (size,); raises ComponentError where one does not fit what it reads."""
         modules: dict[str, nn.Module] = {}
         layout: list[Row] = []
+        listed: list[nn.Module] = []  # whose weights are drawn here; a model by its name has drawn its own
         for name in names:
-            stack = build_stack(self.lists[name] or [], shape, self.facts, (name,), origin)
+            written = self.lists[name] or []
+            if not isinstance(written, list):
+                body, shape = build_body(written, shape, self.facts, (name,))
+                modules |= {f"{name}_{key}": module for key, module in body.items()}
+                layout, origin = [], f"the model of {name}"
+                continue
+            stack = build_stack(written, shape, self.facts, (name,), origin)
             modules |= {f"{name}_{key}": module for key, module in stack.named_children()}
+            listed.append(stack)
             if stack.layout:
                 layout, shape, origin = [*layout, *stack.layout], stack.layout[-1].output_shape, f"the last layer of {name}"
         if len(shape) != 1:
@@ -67,10 +76,9 @@ class Builder:
                 f"{'ends in' if layout else 'reads'} {tuple(shape)}, but the layer after it wants features (size,); add flatten"
             )
             raise ComponentError(told, shaping(layout) if layout else (names[0],))
-        hidden = nn.Sequential(OrderedDict(modules))
-        if self.orthogonal:
-            initialize(hidden, GAIN)
-        return Part(hidden, tuple(shape))
+        for module in listed if self.orthogonal else ():
+            initialize(module, GAIN)
+        return Part(nn.Sequential(OrderedDict(modules)), tuple(shape))
 
     def network(
         self, names: Sequence[str], shape: Sequence[int], outputs: int, gain: float, origin: str = "the data"

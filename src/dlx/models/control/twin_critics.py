@@ -10,6 +10,7 @@ from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from dlx.layers.stack import LayerList
+from dlx.models.control.bodies import Body
 from dlx.models.control.shared import RELU, Acting, Builder
 from dlx.registry import models
 
@@ -56,9 +57,9 @@ class ActorAndTwinCritics(Acting):
     `actor`: observation as `see` gives it -> mean and log standard deviation of each action before tanh (B, 2 action_size),
     and `temperature`, the weight of their entropy, as the task sac wants them; not `stochastic`, the action before tanh
     (B, action_size), as td3 does. `critic`: such an observation, action (B, action_size) -> values (2, B). `forward` is the
-    actor. `body` are layers over the observation before the action is joined to it, such as convolutions; `actor` and `critic`
-    are the hidden layers after it, and the last layers are added. Images uint8 are scaled to [0, 1]; `normalize` scales other
-    observations by the mean and the deviation of those seen.
+    actor. `body` are layers over the observation before the action is joined to it, such as convolutions, or any model by its
+    name; `actor` and `critic` are the hidden layers after it, and the last layers are added. Images uint8 are scaled to
+    [0, 1]; `normalize` scales other observations by the mean and the deviation of those seen.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class ActorAndTwinCritics(Acting):
         facts: Mapping,
         action_size: int,
         *,
-        body: LayerList | None = None,
+        body: Body | None = None,
         actor: LayerList = RELU,
         critic: LayerList = RELU,
         stochastic: bool = True,

@@ -23,6 +23,10 @@ class Discrete:
                 answer[word] = {str(self.start + number): value for number, value in enumerate(numbers)}
         return answers
 
+    def unscaled(self, actions: np.ndarray) -> np.ndarray:
+        """Return actions (N,) of the environment as models number them, int64."""
+        return actions.astype(np.int64).reshape(-1) - self.start
+
     def describe(self) -> str:
         """Say what an action is."""
         return f"one of {self.count}, by number from {self.start}"
@@ -42,6 +46,12 @@ class Continuous:
         """Return actions (B, A) within the bounds, float64: what lies beyond -1 and 1 is clipped."""
         within = np.minimum(np.maximum(actions.astype(np.float64), -1.0), 1.0)  # a tenth of what np.clip takes
         return self.low + (within + 1) / 2 * (self.high - self.low)
+
+    def unscaled(self, actions: np.ndarray) -> np.ndarray:
+        """Return actions (N, ...) of the environment as models write them: float32 (N, A), from -1 to 1."""
+        whole = np.maximum(self.high - self.low, np.finfo(np.float64).tiny)
+        within = (actions.reshape(len(actions), -1).astype(np.float64) - self.low) / whole
+        return (np.minimum(np.maximum(within, 0.0), 1.0) * 2 - 1).astype(np.float32)
 
     def decode(self, prediction: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Answer {"action": [number, ...]}."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dlx.errors import UsageError
 from dlx.processors.csv.fast import LARGE, Columns, fill, text_array
-from dlx.processors.csv.text import blocks
+from dlx.processors.csv.text import below_comments, blocks
 from dlx.processors.rows import FAULTS_TOLD, Fault, Row, check
 
 JOINED = 10  # parts of a table's columns after which memory goes back to the system
@@ -108,15 +108,15 @@ def of_rows(rows: Sequence[Row], names: Sequence[str]) -> Cells:
     return Cells(text, "row", np.zeros(len(rows), np.int64), list(names), rows)
 
 
-def read_cells(file: str, delimiter: str) -> Cells:
+def read_cells(file: str, delimiter: str, comment: str = "") -> Cells:
     """Read a whole CSV file as columns named by their numbers, the header, if any, as the first row.
 
-    Cells are stripped of surrounding blanks, and blank lines are no rows. Raises UsageError, with the line, where the file
-    cannot be read or is empty.
+    Cells are stripped of surrounding blanks, and blank lines are no rows, nor are those on top that begin with `comment`.
+    Raises UsageError, with the line, where the file cannot be read or is empty.
     """
     name = "standard input" if file == "-" else file
     found = Columns()
-    fill(found, blocks(file), name, delimiter)
+    fill(found, below_comments(blocks(file), comment), name, delimiter)
     if not found.width:
         raise UsageError(f"{name}: is empty")
     columns = _join(found)

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO, NamedTuple
 
 from dlx.errors import UsageError
@@ -65,6 +65,20 @@ def blocks(file: str, wait: bool = True) -> Iterator[Block]:
                 yield from _blocks(_Raw(stream), name, wait)
     except (EOFError, OSError, zlib.error) as error:
         raise UsageError(f"{name}: cannot be read: {error}") from None
+
+
+def below_comments(given: Iterable[Block], mark: str) -> Iterator[Block]:
+    """Leave out the lines above all others that begin with a mark, such as `#`; a mark of nothing leaves them all."""
+    pieces = iter(given)
+    for block in pieces if mark else ():
+        lines = block.content.splitlines(keepends=True)
+        skipped = 0
+        while skipped < len(lines) and (not lines[skipped].strip() or lines[skipped].lstrip().startswith(mark.encode())):
+            skipped += 1
+        if skipped < len(lines):
+            yield Block(b"".join(lines[skipped:]), block.line + skipped)
+            break
+    yield from pieces
 
 
 def _blocks(raw: _Raw, name: str, wait: bool) -> Iterator[Block]:

@@ -19,6 +19,7 @@ from dlx.processors.image.decoding import Decoding
 from dlx.processors.image.reader import ImageReader
 from dlx.registry import processors
 
+CORNERS = ("x1", "y1", "x2", "y2")
 RESULTS = "boxes.json"  # all boxes as COCO's results have them
 
 
@@ -33,6 +34,7 @@ class BoxProcessor(ImageReader):
     name = "image_boxes"
     writes = True
     batch_size = 16  # originals may be large
+    header = ("file", "label", "score", *CORNERS)
 
     def encode(self, examples: list[Any]) -> Batch:
         """Decode files as training did; `size` and `place` tell how large the originals are and where they lie in `input`."""
@@ -54,24 +56,32 @@ class BoxProcessor(ImageReader):
             answers.append(({"file": self.encoded[row].name} if known else {}) | {"boxes": boxes})
         return answers
 
-    def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
-        """Draw the boxes on the original images, and add them to `boxes.json`; answers get the name of their `picture`.
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Give a row for each box; an image without any has none."""
+        image = {word: value for word, value in answer.items() if word != "boxes"}
+        return [image | box for box in answer["boxes"]]
 
-        Where the prediction has masks, these are laid over the picture, and stand in the file as run lengths.
+    def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
+        """Draw boxes on the original images, and add all to `boxes.json`; answers get the name of their `picture`.
+
+        Where the prediction has masks, these are laid over the picture, and stand in the file as run lengths. Where it says
+        which boxes are `drawn`, the picture has those only.
         """
         results = []
         for row, (example, answer) in enumerate(zip(self.encoded, answers, strict=True)):
             picture = answer_files.picture(self.decoding, example)
             masks = list(self._masks(prediction, row)) if "mask" in prediction else []
+            drawn = _drawn(prediction, row)
             for place, box in enumerate(answer["boxes"]):
                 code = self.class_names.index(box["label"])
                 result = _result(example.name, code, box)
                 if masks:
-                    picture = answer_files.shaded(picture, masks[place], answer_files.color(code))
+                    if drawn[place]:
+                        picture = answer_files.shaded(picture, masks[place], answer_files.color(code))
                     size = [picture.height, picture.width]
                     result["segmentation"] = {"size": size, "counts": run_lengths.encode(masks[place])}
                 results.append(result)
-            _draw(picture, answer["boxes"], self.class_names)
+            _draw(picture, [box for box, wanted in zip(answer["boxes"], drawn, strict=True) if wanted], self.class_names)
             answer["picture"] = answer_files.save(picture, folder, example.name, ".boxes.png")
         answer_files.add_to_list(folder / RESULTS, [json.dumps(result, ensure_ascii=True) for result in results])
 
@@ -87,17 +97,24 @@ def _best_first(prediction: Batch, row: int) -> Tensor:
     return there[prediction["box_score"][row].cpu()[there].argsort(descending=True, stable=True)]
 
 
+def _drawn(prediction: Batch, row: int) -> list[bool]:
+    """Tell which of an image's boxes are drawn, the best first."""
+    order = _best_first(prediction, row)
+    drawn: list[bool] = prediction["drawn"][row].cpu()[order].tolist() if "drawn" in prediction else [True] * len(order)
+    return drawn
+
+
 def _draw(picture: Image.Image, boxes: Sequence[dict[str, Any]], class_names: Sequence[str]) -> None:
     pen, width = ImageDraw.Draw(picture), max(1, round(min(picture.size) / 200))
     for box in boxes:
-        left, top, right, bottom = (box[key] for key in ("x1", "y1", "x2", "y2"))
+        left, top, right, bottom = (box[key] for key in CORNERS)
         color = answer_files.color(class_names.index(box["label"]))
         pen.rectangle((left, top, right, bottom), outline=color, width=width)
         pen.text((left + width + 1, top + width), f"{box['label']} {box['score']:.2f}")
 
 
 def _corners(corners: list[float]) -> dict[str, float]:
-    return dict(zip(("x1", "y1", "x2", "y2"), (round(value, 2) for value in corners), strict=True))
+    return dict(zip(CORNERS, (round(value, 2) for value in corners), strict=True))
 
 
 def _result(file: str, code: int, box: dict[str, Any]) -> dict[str, Any]:

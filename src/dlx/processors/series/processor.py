@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,58 +13,27 @@ import torch
 from dlx.core import Batch, Processor
 from dlx.errors import UsageError
 from dlx.processors.series.calendar import Cycle, calendar_features, calendar_names
-from dlx.processors.series.reading import Columns, Reading, Series, open_table, read_series
+from dlx.processors.series.reading import open_table, read_series
+from dlx.processors.series.scales import Scales
+from dlx.processors.series.series import Columns, Reading, Series
+from dlx.processors.series.static import StaticColumns
 from dlx.processors.series.steps import Step, parse_step
 from dlx.processors.series.times import TimeFormat, Times
+from dlx.processors.series.window import Window
+from dlx.processors.series.writing import ForecastFiles
 from dlx.registry import processors
-
-
-@dataclass(frozen=True)
-class Window:
-    """The end of a series, from which a forecast goes on: values (L, V), known (L + H, K), and the H times forecast."""
-
-    name: str
-    values: np.ndarray
-    known: np.ndarray
-    ahead: list[str]
-    file: str = ""
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Means and deviations, of the training part, of the past's columns (V,) and of those known ahead (K,)."""
-
-    mean: np.ndarray
-    std: np.ndarray
-    known_mean: np.ndarray
-    known_std: np.ndarray
-
-    def values(self, values: np.ndarray) -> np.ndarray:
-        """Standardise the past's columns: float32."""
-        return ((values - self.mean) / self.std).astype(np.float32)
-
-    def known(self, known: np.ndarray) -> np.ndarray:
-        """Standardise the columns known ahead: float32."""
-        return ((known - self.known_mean) / self.known_std).astype(np.float32)
-
-    def state_dict(self) -> dict[str, list[float]]:
-        """Return the numbers as JSON values."""
-        return {key: value.tolist() for key, value in vars(self).items()}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Scales:
-        """Make them again."""
-        return cls(**{key: np.asarray(value, np.float64) for key, value in state.items()})
 
 
 @processors("series")
 class SeriesProcessor(Processor):
     """Series to `input` float32 (B, L, V), standardised, targets first, and `known` (B, L + H, K) where there is any.
 
-    `answers` of a forecast are as many as it has steps, each with its date. `spans` says in words which rows each split has.
+    `answers` of a forecast are as many as it has steps, each with its date; they are written to a folder as dated rows, with
+    a picture of the series that go on. `spans` says in words which rows each split has.
     """
 
     name = "series"
+    writes = True
 
     def __init__(
         self,
@@ -75,11 +44,19 @@ class SeriesProcessor(Processor):
         horizon: int,
         calendar: Sequence[Cycle] = (),
         spans: Sequence[str] = (),
+        static: StaticColumns | None = None,
     ) -> None:
         self.reading, self.form, self.scales = reading, form, scales
+        self.static = static or StaticColumns({})
         self.look_back, self.horizon, self.answers = look_back, horizon, horizon
         self.calendar, self.spans = list(calendar), list(spans)
         self.encoded: list[Window] = []
+        self.files = ForecastFiles(reading.columns.targets)
+
+    @property
+    def targets(self) -> int:
+        """Return how many columns are forecast."""
+        return len(self.reading.columns.targets)
 
     @property
     def step(self) -> Step:
@@ -88,8 +65,10 @@ class SeriesProcessor(Processor):
         return self.reading.step
 
     def known(self, series: Series, times: Times) -> np.ndarray:
-        """Return all that is known ahead at some times: the series' own columns, then what the calendar tells."""
-        return np.concatenate((series.known[: len(times)], calendar_features(times.local, self.calendar)), 1)
+        """Return all that is known ahead at some times: the series' own columns, what it is, then what the calendar tells."""
+        own = series.known[: len(times)] if self.reading.columns.known else np.zeros((len(times), 0))
+        static = self.static.encode(series.static, f"the series '{series.name}'")
+        return np.concatenate((own, np.tile(static, (len(times), 1)), calendar_features(times.local, self.calendar)), 1)
 
     def read(self, inputs: Iterable[str]) -> Iterator[Window]:
         """Read CSV files with the columns of the training file; each of their series is gone on with from its end."""
@@ -100,10 +79,8 @@ class SeriesProcessor(Processor):
 
     def windows(self, file: str) -> list[Window]:
         """Cut the ends of the series in a file."""
-        columns = self.reading.columns
-        cells = open_table(file, self.reading.delimiter)
-        wanted = [columns.time, *([columns.series_id] if columns.series_id else []), *columns.read]
-        if lacking := [name for name in wanted if name not in cells.names]:
+        cells = open_table(file, self.reading.delimiter, self.reading.comment)
+        if lacking := [name for name in self.reading.columns.wanted if name not in cells.names]:
             raise UsageError(f"{file}: lacks the column '{lacking[0]}'; it has {', '.join(cells.names)}")
         found, _, _ = read_series(cells, self.reading)
         return [self._end(series, file) for series in found]
@@ -120,10 +97,10 @@ class SeriesProcessor(Processor):
             raise UsageError(f"{place}: a forecast of {self.horizon} steps wants {names} ahead; {told}")
         begun = series.times.taken(slice(0, past))
         times = self._joined(series.times, self.step.onwards(begun, self.horizon, self.form), past)
-        known = self.known(series, times) if self.reading.columns.known else calendar_features(times.local, self.calendar)
         first = past - self.look_back
         ahead = self.form.write(times.taken(slice(past, None)))
-        return Window(series.name, series.values[first:], known[first:], ahead, file)
+        known = self.known(series, times)[first:]
+        return Window(series.name, series.values[first:], known, times.taken(slice(first, None)), ahead, file)
 
     def _joined(self, times: Times, onwards: Times, past: int) -> Times:
         """Return the times of the past and of the horizon: those that the file has, then those that follow."""
@@ -134,7 +111,8 @@ class SeriesProcessor(Processor):
     def encode(self, examples: list[Window]) -> Batch:
         """Encode the ends of series."""
         self.encoded = list(examples)
-        batch = {"input": torch.from_numpy(self.scales.values(np.stack([one.values for one in examples])))}
+        scaled = [self.scales.values(one.values, one.name) for one in examples]
+        batch = {"input": torch.from_numpy(np.stack(scaled)), **self.scales.words([one.name for one in examples], self.targets)}
         if examples[0].known.shape[1]:
             batch["known"] = torch.from_numpy(self.scales.known(np.stack([one.known for one in examples])))
         return batch
@@ -165,6 +143,15 @@ class SeriesProcessor(Processor):
                 answer[f"{target} {level}"] = float(bands[place, number])
         return answer
 
+    def write(self, answers: list[dict[str, Any]], prediction: Batch, folder: Path) -> None:
+        """Write dated rows and a picture of each file gone on with: NAME.forecast.csv and NAME.forecast.png."""
+        self.files.write(folder, self.encoded, answers, prediction)
+
+    def remarks(self) -> Iterator[str]:
+        """Yield which files were written."""
+        for path in self.files.begun.values():
+            yield f"wrote {path} and {path.with_suffix('.png').name}"
+
     def place(self, example: Window) -> str:
         """Return the file of an example."""
         return example.file
@@ -175,11 +162,13 @@ class SeriesProcessor(Processor):
         lines = [(columns.time, f"time, a row every {self.step}{f', in {self.form.timezone}' if self.form.timezone else ''}")]
         lines += [(columns.series_id, "tells the series apart")] if columns.series_id else []
         for place, name in enumerate(columns.values):
-            kind = "forecast" if place < len(columns.targets) else "read of the past"
+            kind = "forecast" if place < self.targets else "read of the past"
             lines.append(
                 (name, f"{kind}, mean {self.scales.mean[place]:.6g}, deviation {self.scales.std[place]:.6g} in training")
             )
+        lines += [(name, "says what a series is") for name in columns.static]
         lines += [(name, "known ahead") for name in [*columns.known, *calendar_names(self.calendar)]]
+        lines += [("", "each series scaled by its own mean and deviation")] if self.scales.own else []
         width = min(max(len(name) for name, _ in lines), 30)
         return [f"{name:<{width}}  {what}" for name, what in lines] + self.spans
 
@@ -198,6 +187,8 @@ class SeriesProcessor(Processor):
             "horizon": self.horizon,
             "calendar": self.calendar,
             "spans": self.spans,
+            "static": self.static.state_dict(),
+            "comment": reading.comment,
         }
 
     @classmethod
@@ -211,6 +202,7 @@ class SeriesProcessor(Processor):
             form.timezone,
             parse_step(state["step"]),
             state["gaps"],
+            state.get("comment", ""),  # none in checkpoints of before
         )
-        scales = Scales.from_state(state["scales"])
-        return cls(reading, form, scales, state["look_back"], state["horizon"], state["calendar"], state["spans"])
+        scales, static = Scales.from_state(state["scales"]), StaticColumns(state.get("static", {}))
+        return cls(reading, form, scales, state["look_back"], state["horizon"], state["calendar"], state["spans"], static)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
 
 import numpy as np
 
@@ -15,70 +14,21 @@ from dlx.processors.csv.header import separator_hint
 from dlx.processors.labels import unique
 from dlx.processors.numbers import each
 from dlx.processors.rows import Fault, check, number
+from dlx.processors.series.gaps import laid_on_steps, of, without_strays
+from dlx.processors.series.series import Columns, Reading, Series
+from dlx.processors.series.static import read_static
 from dlx.processors.series.steps import NAMES, Step, infer
 from dlx.processors.series.times import TimeFormat, Times, read_times
 
-Gaps = Literal["error", "previous"]
 
-
-@dataclass(frozen=True)
-class Columns:
-    """What the columns of a file are for: targets are forecast; inputs are read of the past only; known are known ahead."""
-
-    time: str
-    series_id: str | None
-    targets: Sequence[str]
-    inputs: Sequence[str] = ()
-    known: Sequence[str] = ()
-
-    @property
-    def values(self) -> list[str]:
-        """Return what is known of the past only, the targets first."""
-        return [*self.targets, *self.inputs]
-
-    @property
-    def read(self) -> list[str]:
-        """Return all that are read as numbers."""
-        return [*self.values, *self.known]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the names as JSON values."""
-        names = {"targets": self.targets, "inputs": self.inputs, "known": self.known}
-        return {"time": self.time, "series_id": self.series_id, **{key: list(found) for key, found in names.items()}}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a file is read: columns, what stands for a missing value, the time zone, the step, and what is done about gaps."""
-
-    columns: Columns
-    delimiter: str
-    missing: Sequence[str]
-    timezone: str | None
-    step: Step | None
-    gaps: Gaps
-
-
-@dataclass(frozen=True)
-class Series:
-    """One series in order of time: N rows, of which the last may hold nothing but what is known ahead.
-
-    values (M, V) are those of the first M rows, targets first; known (N, K); float64. `filled` counts what was filled in.
-    """
-
-    name: str
-    times: Times
-    values: np.ndarray
-    known: np.ndarray
-    filled: int
-
-
-def open_table(file: str, delimiter: str) -> Cells:
+def open_table(file: str, delimiter: str, comment: str = "") -> Cells:
     """Read a CSV file whose first row names the columns; raises UsageError."""
-    cells = read_cells(file, delimiter)
+    cells = read_cells(file, delimiter, comment)
     first = cells.first(1)[0]
     header = list(map(str, first.cells))
     hint = separator_hint(cells.first(20), delimiter)
+    if not comment and header[0].startswith("#"):
+        raise UsageError(f"{file}: its first line begins with '#'; if it is a comment above the header, set `comment: '#'`")
     if len(header) < 2:
         raise UsageError(f"{file}: has one column only; a time and a value want two{hint and f'{hint} (set `delimiter`)'}")
     if not all(header) or any(number(name) is not None for name in header) or len(set(header)) < len(header):
@@ -95,11 +45,16 @@ def read_series(cells: Cells, reading: Reading) -> tuple[list[Series], Step, Tim
     times, form = read_times(cells, columns.time, reading.timezone)
     rows = _rows_of_each(cells, columns.series_id)
     ordered = {name: _in_order(cells, columns, name, times, own) for name, own in rows.items()}
-    step = reading.step or _common_step(cells, times, ordered)
-    faults, read = Faults(), []
     numbers = _numbers(cells, reading)
+    empty = np.isnan(numbers).all(1)
+    step = reading.step or _common_step(cells, times, {name: own[~empty[own]] for name, own in ordered.items()})
+    if reading.gaps == "previous":
+        ordered = without_strays(cells, times, ordered, step, empty)
+    faults, read = Faults(), []
     for name, own in ordered.items():
-        read.append(_one(cells, reading, step, form, faults, name, times.taken(own), numbers[own], own))
+        static = read_static(cells, columns.static, name, own, reading.missing)
+        one = laid_on_steps(cells, reading, step, form, faults, name, times.taken(own), numbers[own], own)
+        read.append(replace(one, static=static))
     faults.check()
     return read, step, form
 
@@ -121,7 +76,7 @@ def _in_order(cells: Cells, columns: Columns, name: str, times: Times, rows: np.
 
     def told(row: int) -> str:
         text = cells[columns.time][row].as_py()
-        return f"{text} stands twice{_of(name)}" if row in twice else f"{text} is out of order{_of(name)}"
+        return f"{text} stands twice{of(name)}" if row in twice else f"{text} is out of order{of(name)}"
 
     twice = set(rows[1:][apart == 0].tolist())
     faults.add(cells, rows[1:][apart <= 0], told)
@@ -151,83 +106,5 @@ def _numbers(cells: Cells, reading: Reading) -> np.ndarray:
     return found
 
 
-def _one(
-    cells: Cells, reading: Reading, step: Step, form: TimeFormat, faults: Faults, name: str, times: Times, numbers: np.ndarray,
-    rows: np.ndarray,
-) -> Series:  # fmt: skip
-    """Lay one series' rows on its steps, and cut what is only known ahead from what is past."""
-    places, between = step.places(times)
-    text = cells[reading.columns.time]
-    uneven = np.flatnonzero(between)
-    told = f"is no whole number of steps ({step}) from the first row"
-    faults.add(cells, rows[uneven], lambda row: f"{text[row].as_py()} {told}{_of(name)}; set `step` if it is another")
-    if len(uneven):
-        return Series(name, times, numbers, numbers, 0)
-    if step.kind == "business_day":
-        places = np.arange(len(places))  # a weekday without a row is a holiday
-    jumps = np.flatnonzero(np.diff(places) > 1)
-    if reading.gaps == "error":
-        remedy = "set `gaps: previous` to repeat the row before"
-
-        def lacking(row: int) -> str:
-            place = int(np.flatnonzero(rows == row)[0])
-            count = int(places[place] - places[place - 1]) - 1
-            return f"{count} row{'s' * (count > 1)} missing before {text[row].as_py()} at a step of {step}{_of(name)}; {remedy}"
-
-        faults.add(cells, rows[jumps + 1], lacking)
-    targets = len(reading.columns.targets)
-    past = _past(numbers[:, :targets])
-    _tell_empty(cells, reading, faults, name, numbers, rows, past)
-    return _filled(name, step, form, times, numbers, places, past, len(reading.columns.values))
-
-
-def _past(targets: np.ndarray) -> int:
-    """Count the rows up to the last that has a target."""
-    present = np.flatnonzero(~np.isnan(targets).all(1))
-    return int(present[-1]) + 1 if len(present) else 0
-
-
-def _tell_empty(
-    cells: Cells, reading: Reading, faults: Faults, name: str, numbers: np.ndarray, rows: np.ndarray, past: int
-) -> None:
-    """Note values that are missing where they must not be: of the past anywhere unless gaps are filled, ahead of known columns."""
-    values = len(reading.columns.values)
-    empty = np.isnan(numbers)
-    empty[past:, :values] = False
-    if reading.gaps == "previous":
-        empty[:past] = False
-    for place in np.flatnonzero(empty.any(0)).tolist():
-        column = reading.columns.read[place]
-        remedy = "set `gaps: previous` to repeat the value before" if empty[:past, place].any() else "it must be known ahead"
-        told = f"'{column}' has no value{_of(name)}; {remedy}"
-        faults.add(cells, rows[np.flatnonzero(empty[:, place])], partial(_say, told))
-
-
-def _say(told: str, row: int) -> str:
-    return told
-
-
 def _no_number(cells: Cells, column: str, row: int) -> str:
     return f"'{cells[column][row].as_py()}' in '{column}' is no number"
-
-
-def _filled(
-    name: str, step: Step, form: TimeFormat, times: Times, numbers: np.ndarray, places: np.ndarray, past: int, values: int
-) -> Series:
-    """Put rows at their places, repeat the row before in gaps, and begin where every column has a value."""
-    size = int(places[-1]) + 1
-    whole = np.full((size, numbers.shape[1]), np.nan)
-    whole[places] = numbers
-    end = int(places[past - 1]) + 1 if past else 0
-    there = ~np.isnan(whole)
-    missing = int((~there[:end]).any(1).sum())
-    latest = np.maximum.accumulate(np.where(there, np.arange(size)[:, None], -1), axis=0)
-    begin = int((latest[:end] < 0).any(1).sum()) if end else 0
-    if missing:
-        whole = np.take_along_axis(whole, np.maximum(latest, 0), axis=0)
-    at = times if size == len(times) else step.at(times, np.arange(size), form)
-    return Series(name, at.taken(slice(begin, None)), whole[begin:end, :values], whole[begin:, values:], missing - begin)
-
-
-def _of(name: str) -> str:
-    return f" in the series '{name}'" if name else ""

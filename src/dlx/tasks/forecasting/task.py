@@ -22,6 +22,7 @@ POINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "absolute_error": F.l1_loss,
     "huber": F.huber_loss,
 }
+OWN_WORDS = ("target_mean", "target_std", "seasonal_error", "origin")  # which tasks and metrics read, and no model
 DRAWN = 6  # forecasts in a picture
 
 
@@ -72,6 +73,7 @@ class Forecasting(Task):
         self.loss_name, self.head = loss, make_head(loss, self.levels)
         further = () if loss in POINT else ("quantile_loss", "coverage")
         self.eval_metrics = (
+            "skill_interval",
             "mae_in_units",
             "rmse_in_units",
             "mase",
@@ -90,10 +92,15 @@ class Forecasting(Task):
         """Compute the mean loss of a batch."""
         return Loss(self.head.loss(self.answer(batch), batch["target"]), len(batch["target"]))
 
-    def in_units(self, scaled: Tensor) -> Tensor:
-        """Return standardised values (..., T) in the targets' own units, in float64, on the CPU where a device has none."""
+    def in_units(self, scaled: Tensor, batch: Batch) -> Tensor:
+        """Return standardised values (B, ..., T) in the targets' own units, in float64, on the CPU where a device has none.
+
+        Where series are scaled each by itself the batch says by what.
+        """
         device = torch.device("cpu") if scaled.device.type in WITHOUT_FLOAT64 else scaled.device
-        mean, std = (torch.tensor(numbers, dtype=torch.float64, device=device) for numbers in (self.mean, self.std))
+        fixed = {"target_mean": self.mean, "target_std": self.std}
+        each = (batch[word] if word in batch else torch.tensor([fixed[word]], dtype=torch.float64) for word in fixed)
+        mean, std = (one.to(device).unflatten(0, (-1, *[1] * (scaled.ndim - 2))) for one in each)
         return scaled.to(device).double() * std + mean
 
     def predict(self, batch: Batch) -> Batch:
@@ -101,21 +108,21 @@ class Forecasting(Task):
         output, history = self.answer(batch).float(), batch["input"][..., : self.targets]
         words = {
             "output": lambda: output,
-            "value": lambda: self.in_units(self.head.point(output)),
-            "naive": lambda: naive_forecasts(self.in_units(history), self.horizon, self.season),
+            "value": lambda: self.in_units(self.head.point(output), batch),
+            "naive": lambda: naive_forecasts(self.in_units(history, batch), self.horizon, self.season),
         }
         if self.loss_name not in POINT:
             words |= {
-                "quantile": lambda: self.bands(output),
+                "quantile": lambda: self.bands(output, batch),
                 "level": lambda: torch.tensor(self.levels, dtype=torch.float64).expand(len(output), -1),
             }
         return Deferred(words)
 
-    def bands(self, output: Tensor) -> Tensor:
+    def bands(self, output: Tensor, batch: Batch) -> Tensor:
         """Return quantiles (B, H, T, Q) in the targets' own units."""
         quantiles = self.head.quantiles(output)
         assert quantiles is not None
-        return self.in_units(quantiles.transpose(2, 3)).transpose(2, 3)
+        return self.in_units(quantiles.transpose(2, 3), batch).transpose(2, 3)
 
     def score(self, prediction: Batch, batch: Batch) -> Loss:
         """Compute the loss of a prediction."""
@@ -123,7 +130,7 @@ class Forecasting(Task):
 
     def verify(self, batch: Batch) -> None:
         """Refuse a model whose output is not as many numbers for every value to come as the loss wants."""
-        self.refuse_unread(batch)
+        self.refuse_unread({word: value for word, value in batch.items() if word not in OWN_WORDS})
         given, wanted = tuple(self.run(batch).shape[1:]), (self.horizon, self.targets)
         numbers = 1 if len(given) == 2 else given[-1]
         if given[:2] != wanted or len(given) > 3:
@@ -138,7 +145,8 @@ class Forecasting(Task):
 
         count = len(batch["target"])
         windows = sorted({round(n * (count - 1) / max(DRAWN - 1, 1)) for n in range(DRAWN)})
-        history, truth = (self.in_units(batch[w][windows, ..., : self.targets]).cpu().numpy() for w in ("input", "target"))
+        drawn = {word: values[windows] for word, values in batch.items()}
+        history, truth = (self.in_units(drawn[w][..., : self.targets], drawn).cpu().numpy() for w in ("input", "target"))
         value = prediction["value"][windows].cpu().numpy()
         bands = prediction["quantile"][windows].cpu().numpy() if "quantile" in prediction else None
         panels = []
@@ -146,7 +154,8 @@ class Forecasting(Task):
             column = place % self.targets
             some = None if bands is None else bands[place, :, column]
             title = f"{self.names[column]}, window {int(batch['index'][window]) + 1:,}"
-            panels.append(Panel(title, history[place, :, column], truth[place, :, column], value[place, :, column], some))
+            one = (history[place, :, column], value[place, :, column])
+            panels.append(Panel(title, *one, some, self.levels, truth[place, :, column]))
         return {"forecasts": forecasts(panels)}
 
     def remarks(self, scalars: Mapping[str, float]) -> Iterator[str]:

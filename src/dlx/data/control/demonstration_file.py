@@ -25,7 +25,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from dlx.core.played import Played
+from dlx.core import Played
 from dlx.errors import ComponentError
 
 FORMAT = "dlx demonstrations 1"
