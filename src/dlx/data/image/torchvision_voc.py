@@ -45,9 +45,11 @@ def voc_detection(
     `path` is the folder that torchvision calls root; `download: true` fetches what is not there. Training and validation are
     VOC's own; a test split with annotations has 2007 alone. All else is as for voc_boxes.
     """
+    from torchvision.datasets import VOCDetection
+
     kept.refuse_other("boxes")
     wanted = preparation(kept, images, BoxProcessor)
-    found = read(_folder("VOCDetection", path, year, download), 1, difficult, "report")
+    found = read(_folder(VOCDetection, path, year, download), 1, difficult, "report")
     found.class_names = CLASSES
     return assemble_boxes(seed, found, wanted, DrawnSplits(), batching)
 
@@ -69,19 +71,20 @@ def voc_segmentation(
     VOC's own; a test split with masks has 2007 alone. The borders of objects count for nothing. All else is as for
     image_masks.
     """
+    from torchvision.datasets import VOCSegmentation
+
     kept.refuse_other("masks")
     wanted = preparation(kept, images, MaskProcessor)
     values = MaskValues(class_names=["background", *CLASSES])
-    found = paired(_folder("VOCSegmentation", path, year, download), _pairs, [])
+    found = paired(_folder(VOCSegmentation, path, year, download), _pairs, [])
     return assemble_masks(seed, found, values.class_names, values.decoding(wanted.decoding), wanted, DrawnSplits(), batching)
 
 
-def _folder(title: str, path: str, year: str, download: bool) -> str:
+def _folder(cls: Any, path: str, year: str, download: bool) -> str:
     """Find the folder of a year, and fetch what is not there; raises ComponentError."""
-    from torchvision.datasets import voc
+    from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-    cls: Any = getattr(voc, title)
-    root = os.path.join(path, voc.DATASET_YEAR_DICT[year]["base_dir"])
+    root = os.path.join(path, DATASET_YEAR_DICT[year]["base_dir"])
     lists = os.path.join(root, "ImageSets", cls._SPLITS_DIR)
     for part in ("train", "test") if year == "2007" else ("train",):
         there = os.path.exists(os.path.join(lists, f"{part}.txt"))
