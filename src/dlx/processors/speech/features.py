@@ -89,8 +89,9 @@ class Features:
         spectrum = torch.stft(
             waves, self.size, self.hop, self.window, window, center=True, pad_mode="constant", return_complex=True
         )
-        power = torch.view_as_real(spectrum).square().sum(-1)
-        decibels = 10 * (power.transpose(1, 2) @ mels).clamp_min(LEAST_POWER).log10()
+        # Real and imaginary parts are squared side by side, and added up by the filters, which have each bin twice.
+        squares = torch.view_as_real(spectrum.transpose(1, 2)).square_().flatten(2)
+        decibels = (squares @ mels).clamp_min_(LEAST_POWER).log10_().mul_(10)
         decibels = self.floored(decibels, length)
         return (decibels @ cosine if self.options.features == "mfcc" else decibels), length
 
@@ -129,10 +130,10 @@ class Features:
         self.std = (squares / count - mean.square()).clamp_min(LEAST_DEVIATION**2).sqrt().tolist()
 
     def tables(self, device: torch.device) -> tuple[Tensor, ...]:
-        """Return the window (S,), the mel filters (bins, mels) and the cosines (mels, coefficients), on a device."""
+        """Return the window (S,), the mel filters (2 bins, mels) and the cosines (mels, coefficients), on a device."""
         if device not in self.kept:
             o = self.options
-            mels = filters(o.sample_rate, self.size, o.num_mels, o.low_frequency, self.high, o.mel_scale)
+            mels = filters(o.sample_rate, self.size, o.num_mels, o.low_frequency, self.high, o.mel_scale).repeat(2, 0)
             cosine = torch.from_numpy(cosines(o.num_mels, min(o.num_coefficients, o.num_mels)))
             self.kept[device] = tuple(
                 table.to(device) for table in (torch.hann_window(self.window), torch.from_numpy(mels), cosine)
