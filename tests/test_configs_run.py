@@ -1,8 +1,11 @@
 """Every shipped config trains for two steps, is evaluated and keeps its checkpoint; data that is not here is skipped."""
 
+import gzip
 import os
 import re
 import shutil
+import tarfile
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from PIL import Image
 
 from dlx.commands.evaluate import evaluate
+from dlx.commands.recording import record
 from dlx.commands.train import train
 from dlx.data.control import catalogue
 from dlx.errors import ComponentError
@@ -41,13 +45,36 @@ def excerpt(data: Path, folder: Path) -> Path:
     return folder
 
 
-def environment(text: str) -> list[str]:
+def texts(text: str, folder: Path) -> list[str]:
+    """Copy the first lines of the packed files of texts that a config names."""
+    changes = ["data.vocabulary_size=500"]
+    for key, file in re.findall(r"(\w+): (\$DLX_DATA/\S+\.gz)", text):
+        with gzip.open(os.path.expandvars(file), "rt") as given, gzip.open(folder / f"{key}.gz", "wt") as taken:
+            taken.writelines(islice(given, 400))
+        changes.append(f"data.{key}={folder / f'{key}.gz'}")
+    return changes
+
+
+def archives(data: Path, folder: Path) -> Path:
+    """Copy every fiftieth image of packed folders of classes."""
+    folder.mkdir()
+    for packed in data.glob("*.tar.gz"):
+        with tarfile.open(packed) as given, tarfile.open(folder / packed.name, "w:gz") as taken:
+            for member in [one for one in given if one.isfile()][::50]:
+                taken.addfile(member, given.extractfile(member))
+    return folder
+
+
+def environment(text: str, folder: Path) -> list[str]:
     """Give what shortens a training in an environment, or skip it where that is not installed."""
     name = re.search(r"environment: (\S+)", text)[1]
     try:
         catalogue.make(name, {}).close()
     except ComponentError as error:
         pytest.skip(str(error))
+    if "name: demonstrations" in text:
+        record("random", name, folder / "played.safetensors", episodes=2, seed=0, overrides=[])
+        return ["data.episodes=2", f"data.file={folder / 'played.safetensors'}"]
     return ["data.episodes=2", *(["data.warmup=64"] if "name: replay" in text else ["data.steps=64"])]
 
 
@@ -59,7 +86,7 @@ def overrides(name: str, text: str, folder: Path) -> list[str]:
         return []
     changes = [*([] if "\nsteps:" in text else ["~epochs"]), "steps=2", "device.precision=float32"]
     if name.startswith("control"):
-        changes += environment(text)
+        changes += environment(text, folder)
     if "fashion_mnist" in name:
         if not CLOTHES.is_dir():
             pytest.skip("no Fashion-MNIST here")
@@ -74,10 +101,13 @@ def overrides(name: str, text: str, folder: Path) -> list[str]:
         changes += ["data.voices=3", "data.takes=2"]
     if "folder_" in name:
         changes += [f"data.path={images(folder / 'images')}", "data.image_size=64", "model.weights=none", "data.batch_size=4"]
+    if "cifar10" in name:
+        path = archives(Path(os.environ["DLX_DATA"]) / "image_classification" / "cifar10_jpeg", folder / "excerpt")
+        changes += [f"data.path={path}", "data.batch_size=16", "data.val=0.05"]
     if "folder_" in name or "cifar10" in name:
         changes += [f"data.cache={folder / 'cache'}"]
-    if "cifar10" in name:
-        changes += ["data.batch_size=16", "data.val=0.005"]
+    if name.startswith(("translation/spa", "summarization/aeslc")):
+        changes += texts(text, folder)
     if "cifar10_mobilenet" in name:
         changes += ["model.weights=none"]
     if name.startswith(("detection/bccd", "segmentation/camvid")):

@@ -22,7 +22,7 @@ from dlx.registry.signatures import REQUIRED, Signature, misdeclared, place_of, 
 # What constructors are given by name: the facts of dlx's data sets (docs/glossary.md), and what else there is for some kinds.
 FACTS = frozenset((
     "input_shape", "num_features", "category_sizes", "vocab_size", "in_channels", "channel_mean", "channel_std", "num_classes",
-    "target_vocab_size", "shared_vocabulary", "max_target_length",
+    "target_vocab_size", "shared_vocabulary", "max_target_length", "constant_target",
     "class_names", "skipped_count", "class_counts", "num_outputs", "target_names", "target_mean", "target_std", "seed",
     "training", "trained", "policies", "facts", "model", "params", "run", "quiet", "total_steps", "steps_per_epoch",
     "warmup_steps", "processor", "wanted_splits", "task_target", "padded", "num_actions", "action_size",

@@ -7,7 +7,7 @@ from tests.helpers.examples.others import answers_in_words
 
 FACTS = {
     "num_classes": 4,
-    "class_names": ["a", "b", "c", "d"],
+    "class_names": ["a", "b", "c", "unknown"],
     "class_counts": [10, 10, 10, 10],
     "num_outputs": 2,
     "target_mean": [0.0, 0.0],
@@ -21,7 +21,7 @@ FACTS = {
 class Toy:
     """A classifier of images whose answers are whole sums of their pixels: the same in any batch."""
 
-    name, class_names = "toy", ["a", "b", "c", "d"]
+    name, class_names = "toy", ["a", "b", "c", "unknown"]
 
     def features(self, images):
         return images.flatten(1).cumsum(1)[:, ::3].float() / 8

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlx.errors import ComponentError
 from dlx.metrics.speech.errors import distance
 from dlx.metrics.speech.keywords import KeywordErrors
 from dlx.registry import metrics
@@ -60,4 +61,5 @@ def test_what_is_taken_for_a_keyword_and_what_is_missed_are_counted_apart():
     metric.update({"label": label}, {"target": target})
     assert metric.compute() == {"false_accept": 2 / 5, "false_reject": 2 / 5, "keyword_confused": 1 / 5}
     assert not metric.undefined()
-    assert KeywordErrors(["go", "stop"]).undefined()
+    with pytest.raises(ComponentError, match="wants a class 'unknown' or 'silence'"):
+        KeywordErrors(["go", "stop"])

@@ -7,6 +7,7 @@ import math
 import torch
 
 from dlx.core import Batch, Metric
+from dlx.errors import ComponentError
 from dlx.registry import metrics
 
 BACKGROUND = ("unknown", "silence")
@@ -23,6 +24,8 @@ class KeywordErrors(Metric):
     higher_is_better = False
 
     def __init__(self, class_names: list[str]) -> None:
+        if not set(BACKGROUND) & set(class_names):
+            raise ComponentError(f"wants a class 'unknown' or 'silence' in the data, not only {', '.join(class_names[:5])}")
         self.keyword = torch.tensor([name not in BACKGROUND for name in class_names])
         self.counts = torch.zeros(5, dtype=torch.int64)  # background, taken; keywords, missed, confused
 
@@ -46,10 +49,6 @@ class KeywordErrors(Metric):
 
     def undefined(self) -> str:
         background, _, keywords, *_ = self.counts.tolist()
-        return (
-            ""
-            if background and keywords
-            else "the data has no class 'unknown' or 'silence'"
-            if keywords
-            else "no keyword was said"
-        )
+        if background and keywords:
+            return ""
+        return "nothing but keywords was said" if keywords else "no keyword was said"
