@@ -109,6 +109,9 @@ class Transformer(nn.Module):
 
     def select(self, state: State, rows: Tensor) -> State:
         """Return the state of some answers (M,), in their order."""
-        remembered = tuple(cache.select(rows) for cache in state.remembered)
         past = tuple(cache.select(rows) for cache in state.past)
+        codes = state.memory.codes
+        if len(rows) == len(codes) and codes.index_select(0, rows).equal(codes):  # beams of the same texts in the same places
+            return State(state.memory, state.remembered, past, state.steps)
+        remembered = tuple(cache.select(rows) for cache in state.remembered)
         return State(state.memory.select(rows), remembered, past, state.steps)

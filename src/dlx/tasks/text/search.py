@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dlx.core import Decoder
 from dlx.registry.types import OptionGroup
+from dlx.tasks.text.likeliest import largest, log_of_sum
 
 PADDING, UNKNOWN, BEGIN, END = range(4)
 NEVER = -torch.inf
@@ -47,15 +48,15 @@ def search(model: Decoder, state: Any, token: Tensor, most: int, how: Decoding, 
     return one_by_one(model, state, token, most, how, draws if how.sample else None)
 
 
-def log_probabilities(logits: Tensor, written: list[list[int]], ngram: int) -> Tensor:
-    """Return log-probabilities of the next pieces; padding, BEGIN and unknown never come, nor what would repeat an n-gram."""
+def allowed(logits: Tensor, written: list[list[int]], ngram: int) -> Tensor:
+    """Return the logits of the next pieces; padding, BEGIN and unknown never come, nor what would repeat an n-gram."""
     scores = logits.float()
-    scores[:, [PADDING, UNKNOWN, BEGIN]] = NEVER
+    scores[:, :END] = NEVER  # PADDING, UNKNOWN, BEGIN
     if ngram:
         for row, codes in enumerate(written):
             if banned := repeating(codes, ngram):
                 scores[row, banned] = NEVER
-    return scores.log_softmax(-1)
+    return scores
 
 
 def repeating(codes: list[int], ngram: int) -> list[int]:
@@ -71,8 +72,8 @@ def one_by_one(model: Decoder, state: Any, token: Tensor, most: int, how: Decodi
     live = torch.arange(len(token), device=token.device)
     for step in range(most):
         logits, state = model.step(token, state)
-        scores = log_probabilities(logits, [answers[row] for row in live.tolist()], how.no_repeat_ngram)
-        token = scores.argmax(-1) if draws is None else lot(scores, how, draws[live, step])
+        scores = allowed(logits, [answers[row] for row in live.tolist()], how.no_repeat_ngram)
+        token = scores.max(-1).indices if draws is None else lot(scores, how, draws[live, step])  # faster than argmax
         for row, code in zip(live.tolist(), token.tolist(), strict=True):
             answers[row].append(code)
         going = (token != END).nonzero()[:, 0]
@@ -123,8 +124,7 @@ def beams(model: Decoder, state: Any, token: Tensor, most: int, how: Decoding) -
     totals = torch.zeros(size, 1, device=device)
     for length in range(1, most + 1):
         logits, state = model.step(token, state)
-        scores = log_probabilities(logits, written, how.no_repeat_ngram)
-        candidates = Candidates(totals, scores, 2 * width)
+        candidates = Candidates(totals, allowed(logits, written, how.no_repeat_ngram), 2 * width)
         worth = ((5 + length) / 6) ** how.length_penalty
         going = Going(width)
         for place, sentence in enumerate(live):
@@ -166,11 +166,13 @@ class Candidates:
     """The best ways to go on from the beginnings (B * K rows) of each sentence."""
 
     def __init__(self, totals: Tensor, scores: Tensor, most: int) -> None:
-        self.beams, vocabulary = totals.shape[1], scores.shape[1]
-        sums = (totals[:, :, None] + scores.view(*totals.shape, -1)).flatten(1)
+        self.beams = totals.shape[1]
+        values, places = largest(scores, most)  # the best of all are among the best of each beginning
+        worth = totals.view(-1, 1) + values - log_of_sum(scores, values[:, :1])
+        sums, codes = (one.reshape(len(totals), -1) for one in (worth, places))
         best = sums.topk(min(most, sums.shape[1]), -1)
-        self.values = best.values.tolist()
-        self.rows, self.codes = (best.indices // vocabulary).tolist(), (best.indices % vocabulary).tolist()
+        self.values, self.codes = best.values.tolist(), codes.gather(1, best.indices).tolist()
+        self.rows = (best.indices // values.shape[1]).tolist()
 
     def divide(self, place: int, width: int) -> tuple[list[tuple[float, int]], list[tuple[float, int, int]]]:
         """Return a sentence's endings (total, row), and the `width` best of the others (total, row, piece)."""
