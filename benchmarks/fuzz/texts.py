@@ -36,7 +36,7 @@ class Plan(Yaml):
     """A config held against the registries."""
 
     def good(self) -> list[Case]:
-        given = (b"path: ", b"train: ", b"weights: ")  # files that are not there
+        given = (b"path: ", b"train: ", b"file: ", b"weights: ")  # files that are not there
         return [case for case in super().good() if not any(key in case.content for key in given)]
 
     def read(self, case: Case, scratch: Path) -> Any:
