@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dlx.layers.dropout import Dropout, attend, dropout
+from dlx.layers.attention import attend
+from dlx.layers.dropout import Dropout, dropout
 
 SOURCES = sorted((Path(__file__).parents[2] / "src" / "dlx").rglob("*.py"))
 

@@ -6,18 +6,34 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from dlx.errors import ComponentError
 from dlx.layers.building import SEQUENCE, Shape, require
-from dlx.layers.dropout import attend
+from dlx.layers.dropout import dropout as drop
 from dlx.layers.lengths import ReadsLength, StepByStep, filled, inside
 from dlx.layers.normalization import Rate
 from dlx.layers.shorthand import Size
 from dlx.registry import layers
 
 # B: batch, T: steps, E: features, H: heads
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, rate: float, causal: bool = False) -> Tensor:
+    """Attend from queries (B, H, T, E) to keys and values (B, H, S, E), dropping a share `rate` of the weights.
+
+    `mask` is True where there is something to see; `causal` hides later steps.
+    """
+    if not rate or query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, mask, rate, causal)
+    scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
+    if causal:
+        mask = torch.ones(scores.shape[2:], dtype=torch.bool).tril()
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return drop(scores.softmax(-1), rate, True) @ value
 
 
 class SelfAttention(nn.Module, ReadsLength):

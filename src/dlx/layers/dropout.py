@@ -35,18 +35,3 @@ def lots(like: Tensor, kept: int) -> Tensor:
     drawn = torch.empty(-(-count // LANES), dtype=torch.int64).random_(MOST, None)
     torch.lt(drawn.view(torch.int16)[:count], LEAST + kept, out=made.as_strided((count,), (1,)))
     return made
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, rate: float, causal: bool = False) -> Tensor:
-    """Attend from queries (B, H, T, E) to keys and values (B, H, S, E), dropping a share `rate` of the weights.
-
-    `mask` is True where there is something to see; `causal` hides later steps.
-    """
-    if not rate or query.device.type != "cpu":
-        return F.scaled_dot_product_attention(query, key, value, mask, rate, causal)
-    scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
-    if causal:
-        mask = torch.ones(scores.shape[2:], dtype=torch.bool).tril()
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -torch.inf)
-    return dropout(scores.softmax(-1), rate, True) @ value

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlx.layers.attention import sinusoids
-from dlx.layers.dropout import Dropout, attend
+from dlx.layers.attention import attend, sinusoids
+from dlx.layers.dropout import Dropout
 from dlx.models.text.common import PADDING
 
 # B: batch, T: steps, S: steps of the source, E: features, H: heads
