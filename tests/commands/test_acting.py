@@ -145,6 +145,18 @@ def test_a_policy_is_learned_from_a_trained_one_and_works_without_it(dlx, source
         Path("runs/away").rename("runs/cart")
 
 
+def test_a_run_goes_on_only_with_the_expert_that_it_began_with(dlx):
+    assert dlx("train", "cart.yaml", "--name", "teacher")[0] == 0
+    Path("advised.yaml").write_text(ADVISED.replace("SOURCE", "replay").replace("runs/cart", "runs/teacher"))
+    assert dlx("train", "advised.yaml", "--name", "pupil")[0] == 0
+    assert dlx("train", "advised.yaml", "--name", "pupil", "--resume", "steps=5")[0] == 0
+    Path("runs/teacher").rename("runs/former")
+    assert dlx("train", "cart.yaml", "seed=1", "--name", "teacher")[0] == 0
+    code, _, err = dlx("train", "advised.yaml", "--name", "pupil", "--resume", "steps=6")
+    assert code == 2
+    assert "teacher: is not the checkpoint that this run began with; bring the old one back, or begin another run" in err
+
+
 def test_an_expert_of_something_else_is_refused(dlx):
     Path("advised.yaml").write_text(ADVISED.replace("SOURCE", "replay"))
     code, _, err = dlx("check", "advised.yaml", "data.environment=MountainCar-v0")

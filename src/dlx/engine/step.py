@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from dlx.core import Batch, Loss, Task
 from dlx.engine.device import Device
 from dlx.engine.ema import MovingAverage
-from dlx.engine.lean import bare_step, clip_norm, clips_at_once
+from dlx.engine.lean import bare_step, clip_to, clips_at_once, common_norm
 from dlx.errors import DlxError
 
 TAKEN = ("loss", "gradient_norm", "lr", "waiting")  # names of the log's own numbers of training
@@ -95,23 +95,29 @@ class Stepper:
         gradients = [p.grad for p in self.parameters[part] if p.grad is not None]
         if not gradients:
             raise DlxError(f"the loss{f' of {part}' if part else ''} reaches none of the parameters it should train")
-        # The kernel behind torch's GradScaler divides every gradient and finds the non-finite ones in one pass.
+        if self.clip_norm and weight == 1 and self.clips_at_once[part]:
+            norm = common_norm(gradients)
+            if not math.isfinite(found := norm.item()):  # a finite norm has no other gradients than finite ones
+                self.divide(part, gradients, weight, group)
+            clip_to(gradients, norm, found, self.clip_norm)
+        else:
+            self.divide(part, gradients, weight, group)
+            found = clip_grad_norm_(self.parameters[part], self.clip_norm).item() if self.clip_norm else 0.0
+        if self.clip_norm:
+            add(totals, f"gradient_norm{'/' * bool(part)}{part}", found, 1.0)
+        self.steps[part]()
+
+    def divide(self, part: str, gradients: list[Tensor], weight: float, group: Sequence[Batch]) -> None:
+        """Divide a part's gradients by a weight; raises NonFiniteError.
+
+        The kernel behind torch's GradScaler divides every gradient and finds the non-finite ones in one pass.
+        """
         self.found_inf.zero_()
         torch._amp_foreach_non_finite_check_and_unscale_(
             gradients, self.found_inf, self.one if weight == 1 else self.one / weight
         )
         if self.found_inf.item():
             raise NonFiniteError(f"the gradient of {named(part)} is not finite{samples(group)}")
-        if self.clip_norm:
-            norm = self.clip(part, gradients, self.clip_norm)
-            add(totals, f"gradient_norm{'/' * bool(part)}{part}", norm, 1.0)
-        self.steps[part]()
-
-    def clip(self, part: str, gradients: list[Tensor], most: float) -> float:
-        """Scale a part's gradients so that their norm is `most` at most; return what it was."""
-        if self.clips_at_once[part]:
-            return clip_norm(gradients, most)
-        return clip_grad_norm_(self.parameters[part], most).item()
 
     def record(self, loss: Loss, group: Sequence[Batch], totals: Totals) -> None:
         """Add a loss and its further numbers to the totals; raises NonFiniteError."""
