@@ -31,7 +31,8 @@ def clips_at_once(tensors: Sequence[Tensor]) -> bool:
 @torch.no_grad()
 def common_norm(gradients: list[Tensor]) -> Tensor:
     """Compute the norm of all gradients as torch.nn.utils.get_total_norm does."""
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
 
 
 @torch.no_grad()
