@@ -65,6 +65,18 @@ def test_an_observation_is_answered_with_an_action(dlx):
     assert sum(found["probability"].values()) == pytest.approx(1)
 
 
+def test_numbers_stand_beside_chance_and_the_script_of_the_environment(dlx):
+    code, out, _ = dlx("eval", "runs/cart", "data.settings={max_episode_steps: 30}", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["scripted/episode_return"] == found["scripted/episode_length"] == 30  # it never lets the pole fall
+    assert found["baseline/episode_return"] < 30
+    assert "scripted/loss" not in found
+    table = dlx("eval", "runs/cart", "data.settings={max_episode_steps: 30}")[1].splitlines()
+    assert table[1].split() == ["model", "baseline", "scripted"]
+    assert table[2].split()[-1] == "30.0000"
+
+
 def test_episodes_are_played_the_same_each_time(dlx):
     code, out, _ = dlx("predict", "runs/cart", "--episodes", "2", "--json")
     assert code == 0
