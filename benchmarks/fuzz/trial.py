@@ -20,7 +20,8 @@ from fuzz.reader import Case, Reader
 READERS = {
     "yaml": "texts.Yaml", "override": "texts.Override", "plan": "texts.Plan", "csv": "texts.Csv", "rows": "texts.Rows",
     "image_list": "texts.ImageList", "images": "images.Images", "archives": "images.Archives", "idx": "images.Idx",
-    "checkpoint": "records.Checkpoints", "damage": "records.Damaged", "weights": "records.Weights", "run": "records.Runs",
+    "sounds": "sounds.Sounds", "sound_list": "sounds.SoundList", "checkpoint": "records.Checkpoints", "damage": "records.Damaged",
+    "weights": "records.Weights", "run": "records.Runs",
 }  # fmt: skip
 SHRINKING = 5.0  # seconds, about, that cutting down an input may take
 MEMORY = 1 << 30  # bytes that a reader may ask for beyond what it has before the first input

@@ -1,12 +1,14 @@
 """`dlx init`: a config from data, which trains at once."""
 
 import csv
+import json
 import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.helpers import recordings
 
 from dlx.commands.check import check
 from dlx.commands.init import init
@@ -110,3 +112,52 @@ def test_a_folder_of_images(splits):
     values = found("pets.yaml")
     assert values["data"]["image_size"] == 20
     assert values["data"]["channels"] == 3
+
+
+def test_a_folder_of_spoken_words():
+    recordings.words(Path("clips"), 30)
+    said = init("clips", None, None)
+    assert "3 classes: go, stop, yes" in said
+    data = found("clips.yaml")["data"]
+    assert (data["name"], data["sample_rate"]) == ("audio_folder", 8000)
+    assert "by_speaker" not in data
+
+
+def test_files_named_as_in_speech_commands_are_divided_by_speakers():
+    for number in range(12):
+        word = list(recordings.PITCH)[number % 3]
+        recordings.write(Path("clips") / word / f"{number // 3}_nohash_0.wav", recordings.tone(word, number))
+    init("clips", None, None)
+    data = found("clips.yaml")["data"]
+    assert (data["speaker_mark"], data["by_speaker"]) == ("_nohash_", True)
+
+
+@pytest.mark.parametrize("form", ["list.tsv", "list.jsonl"])
+def test_a_list_of_transcripts(form):
+    lines = recordings.manifest(Path(), 16).read_text().splitlines()
+    names, *rest = (line.split("\t") for line in lines)
+    for number, row in enumerate(rest):
+        row[1] += " go" * (number // 3)  # so that most differ
+    objects = [dict(zip(names, row, strict=True)) for row in rest]
+    content = [json.dumps(one) for one in objects] if form.endswith("l") else ["\t".join(row) for row in (names, *rest)]
+    Path(form).write_text("\n".join(content) + "\n")
+    said = init(form, None, None)
+    assert "transcripts: " in said
+    values = found("list.yaml")
+    assert (values["task"], values["model"]["name"]) == ("speech_recognition", "deep_speech")
+    assert (values["data"]["audio_column"], values["data"]["text_column"]) == ("audio", "text")
+    assert values["data"]["by_speaker"] is True
+
+
+def test_a_list_of_few_words_has_classes():
+    recordings.words(Path("clips"), 30)
+    files = sorted(Path("clips").rglob("*.wav"))
+    table("words.csv", ["file", "said", "split"], [[file, file.parent.name, ""] for file in files])
+    init("words.csv", None, None)
+    data = found("words.yaml")["data"]
+    assert (data["name"], data["audio_column"], data["label_column"]) == ("audio_manifest", "file", "said")
+    with pytest.raises(UsageError, match="--target sayd: unknown column; did you mean 'said'"):
+        init("words.csv", Path("other.yaml"), "sayd")
+    table("two.csv", ["file", "one", "two"], [[file, "a", "b"] for file in files])
+    with pytest.raises(UsageError, match="which column is to be learnt"):
+        init("two.csv", None, None)

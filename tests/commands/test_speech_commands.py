@@ -11,8 +11,9 @@ import yaml
 from tests.helpers import recordings
 from tests.helpers.command_line import typed
 
-from dlx.commands.evaluate import evaluate
+from dlx.commands.evaluate import evaluate, render
 from dlx.commands.train import train
+from dlx.errors import UsageError
 
 WORDS = {
     "task": "audio_classification",
@@ -109,6 +110,26 @@ def test_evaluating_counts_errors_beside_those_of_a_constant_answer(phrases):
     found = evaluate(run, ["task.beam_size=4", "task.known_words=true"], "test")
     assert {"test/wer", "test/cer", "baseline/wer", "baseline/cer"} <= found.keys()
     assert {Path(file).name for file in found["pictures"]} == {"test_heard.png", "test_examples.txt"}
+
+
+def test_evaluating_says_how_much_quicker_than_sound_it_was_and_training_never_does(phrases):
+    _, run = phrases
+    found = evaluate(run, [], "test")
+    assert found["real_time_factor"] > 0
+    assert "real-time factor " in render(found, False)
+    assert "real_time" not in (Path(run) / "metrics.jsonl").read_text()
+
+
+def test_a_language_model_is_kept_in_the_checkpoint_and_weighed_at_will(tmp_path):
+    path = recordings.manifest(tmp_path, 24)
+    data = {**PHRASES["data"], "language_model": 2}
+    run = trained(tmp_path, {**PHRASES, "data": data, "steps": 2}, path)
+    plain = evaluate(run, ["task.beam_size=4"], "test")
+    weighed = evaluate(run, ["task.beam_size=4", "task.language_weight=0.5", "task.word_bonus=5"], "test")
+    assert plain["test/loss"] == weighed["test/loss"]
+    assert plain["tables"] != weighed["tables"]
+    with pytest.raises(UsageError, match="was 2 in training, and is 3 now"):
+        evaluate(run, ["data.language_model=3"], "test")
 
 
 def test_what_cannot_be_read_is_one_clear_line(words, asked):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx.assembly.restore import load
+from dlx.commands.stopwatch import Stopwatch, made
 from dlx.errors import UsageError, brief, one_line
 from dlx.storage import files
 from dlx.storage.failures import optional
@@ -35,10 +36,18 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")
     trained_on.tell_changed(built.source, split, f"data '{built.plan.data.name}'")
     batches, task = watched(built.source.evaluate(Actor(built.task, built.device), split)), built.task
+    duration, watch = built.source.duration(split), Stopwatch()
+
+    def show(batch: Any, prediction: Any) -> Any:
+        if duration is None:
+            return task.show_eval(batch, prediction)
+        made(prediction)
+        with watch.pause():
+            return task.show_eval(batch, prediction)
+
     try:
-        found = evaluator.evaluate(
-            task, batches, closer(built), built.device, built.seed, show=task.show_eval, with_baseline=True
-        )
+        found = evaluator.evaluate(task, batches, closer(built), built.device, built.seed, show=show, with_baseline=True)
+        taken = watch.seconds()
         run = run_of(loaded.path)
         films = [] if run is None else filmed(built.source, run, split)
         scripted = by_script(built, split)  # last, since films are of the last evaluation
@@ -52,6 +61,7 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
         **{f"{split}/{k}": v for k, v in found.scalars.items()},
         **{f"baseline/{k}": v for k, v in found.baseline.items()},
         **{f"scripted/{k}": v for k, v in scripted.items()},
+        **({"real_time_factor": taken / duration} if duration else {}),
         "pictures": draw(found, loaded.path, split) + films,
         "tables": tables(found),
         "signatures": [signature for metric in found.metrics if (signature := metric.signature())],
@@ -162,6 +172,8 @@ def render(result: dict[str, Any], as_json: bool) -> str:
         values = (result.get(f"{column}/{name}") for column in columns)
         lines.append(f"{name:{width}}" + "".join(f"  {'' if value is None else brief(value, 4):>10}" for value in values))
     written = [f"wrote {file}" for file in result["pictures"]]
+    if "real_time_factor" in result:
+        lines.append(f"real-time factor {brief(result['real_time_factor'], 3)}: seconds taken for a second of sound")
     return "\n".join(lines + table(numbers) + examples(result["tables"]) + result["signatures"] + written)
 
 

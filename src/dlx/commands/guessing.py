@@ -36,7 +36,7 @@ class Draft:
 
 def of_table(path: str, target: str | None) -> Draft:
     """Draft a config for a CSV file; raises UsageError where it has no such target."""
-    lines = _lines(path)
+    lines = first_lines(path)
     delimiter = max(DELIMITERS, key=lambda mark: lines[0].count(mark)) if lines else ","
     columns = next(csv.reader(lines, delimiter=delimiter), [])
     goal, why = _goal(columns, target, path)
@@ -48,7 +48,7 @@ def of_table(path: str, target: str | None) -> Draft:
         source, data = _read_table(data)
     facts, processor = source.facts, source.processor
     is_class = "num_classes" in facts
-    size = _count(source)
+    size = count(source)
     data["batch_size"] = _batch_size(size)
     kinds = processor.describe()
     what = f"one of {facts['num_classes']} classes" if is_class else "a number"
@@ -71,7 +71,7 @@ def of_table(path: str, target: str | None) -> Draft:
     return Draft(f"{Path(path).name}: '{goal}', {what}, from the other columns. Written by dlx init.", sections, remarks, kinds)
 
 
-def _lines(path: str) -> list[str]:
+def first_lines(path: str) -> list[str]:
     """Read the first lines of a table."""
     opened = gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")  # noqa: SIM115
     try:
@@ -136,12 +136,12 @@ def quietly() -> Iterator[None]:
 
 def _names(source: Any) -> list[str]:
     """Find columns of words almost all of which are different, such as names and numbers of tickets."""
-    most = max(20, _count(source) // 2)
+    most = max(20, count(source) // 2)
     levels = source.processor.state_dict()["categorical"]["values"]
     return [name for name, words in levels.items() if len(words) > most]
 
 
-def _count(source: Any) -> int:
+def count(source: Any) -> int:
     """Count the samples of the training split."""
     return sum(len(batch["target"]) for batch in source.evaluate(None, "train"))
 
@@ -157,7 +157,7 @@ def of_images(path: str) -> Draft:
     from dlx.assembly.planner import source_of
 
     source = source_of(data)
-    facts, size = source.facts, _count(source)
+    facts, size = source.facts, count(source)
     data["batch_size"] = _batch_size(size)
     blocks = [32, 64, 128, 256][: 2 if side <= 32 else 3 if side <= 64 else 4]
     sections = {
@@ -169,7 +169,7 @@ def of_images(path: str) -> Draft:
         "epochs": 1,
     }
     names = facts["class_names"]
-    told = [f"{size:,} images to train on; splits: {', '.join(source.splits())}", f"{len(names)} classes: {_some(names)}"]
+    told = [f"{size:,} images to train on; splits: {', '.join(source.splits())}", f"{len(names)} classes: {some(names)}"]
     remarks = {
         "data.image_size": "what the model reads; files are brought to it",
         "data.batch_size": f"of {size:,} images",
@@ -180,7 +180,8 @@ def of_images(path: str) -> Draft:
     )
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """Name the first ten, and how many more there are."""
     return ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
 
 

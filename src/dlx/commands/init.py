@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dlx.commands import guessing
+from dlx.commands import guessing, guessing_sounds
 from dlx.commands.configs import new_file, refuse_existing
 from dlx.commands.guessing import Draft
 from dlx.config import spec, yaml_reader
@@ -16,18 +16,19 @@ from dlx.errors import UsageError
 
 STEPS = 2000  # that a training should have at least, in so many epochs
 TIMED_STEPS = 10
+EPOCHS = {"mlp": (20, 200), "deep_speech": (30, 100)}  # at least and at most, by the model
 
 
 def init(path: str, output: Path | None, target: str | None) -> str:
-    """Look at a CSV file or a folder of images, write a config for it, and say what was found and guessed."""
+    """Look at a table, a list of recordings, or a folder of these or of images; write a config, and say what was guessed."""
     file = output or Path(f"{_stem(path)}.yaml")
     refuse_existing(file)  # before a look that may take long
     if Path(path).is_dir():
         if target is not None:
-            raise UsageError("--target names a column of a table; the classes of images are their folders")
-        draft = guessing.of_images(path)
+            raise UsageError("--target names a column of a table; the classes of images and recordings are their folders")
+        draft = guessing_sounds.of_folder(path) or guessing.of_images(path)
     elif Path(path).is_file():
-        draft = guessing.of_table(path, target)
+        draft = guessing_sounds.of_list(path, target) or guessing.of_table(path, target)
     else:
         raise UsageError(f"{path}: no file or folder")
     estimate(draft)
@@ -53,7 +54,7 @@ def estimate(draft: Draft) -> None:
 
     trainer = build_trainer(prepare(described(draft)))
     epoch = trainer.steps_per_epoch or 1
-    least, most = (20, 200) if draft.sections["model"]["name"] == "mlp" else (10, 40)
+    least, most = EPOCHS.get(draft.sections["model"]["name"], (10, 40))
     draft.sections["epochs"] = min(max(round(STEPS / epoch), least), most)
     seconds = time_steps(trainer, TIMED_STEPS)
     draft.remarks["epochs"] = f"of {epoch:,} steps; about {written_time(epoch * seconds)} each, as estimated here"

@@ -107,6 +107,10 @@ class Source(ABC):
         """Yield the numbers of the samples of every batch that `train` would yield, and move as it does."""
         raise NotImplementedError(f"{type(self).__name__} has no order")
 
+    def duration(self, split: str) -> float | None:
+        """Return how many seconds the recordings of a split last together; None where samples are none."""
+        return None
+
     def splits(self) -> list[str]:
         """List the splits that `evaluate` knows."""
         return ["train", "val", "test"]

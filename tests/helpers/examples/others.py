@@ -234,13 +234,15 @@ def with_masks():
 def hearer():
     """Make a processor of speech, of nine pieces."""
     from dlx.processors.speech.features import FeatureOptions, Features
+    from dlx.processors.speech.language_model import LanguageModel
     from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
     from dlx.processors.speech.transcripts import Writing
     from dlx.processors.tokenizer import fit_tokenizer
 
     words = ["go", "pets"]
     tokenizer = fit_tokenizer("characters", False, [" ".join(words)], 100, 1)
-    return SpeechToTextProcessor(Features(FeatureOptions()), 1.0, tokenizer, Writing(), words)
+    language = LanguageModel.fit(2, words)
+    return SpeechToTextProcessor(Features(FeatureOptions()), 1.0, tokenizer, Writing(), words, language)
 
 
 HEARD = {"num_features": 6, "num_classes": 3, "class_names": ["go", "stop", "unknown"], "target_vocab_size": 11, "seed": 0}
@@ -269,7 +271,7 @@ def heard(written):
 TASKS = {
     "audio_classification": ({}, {**HEARD, "processor": hearer()}, lambda: hearing("crnn"), lambda: heard(False)),
     "speech_recognition": (
-        {"beam_size": 3, "known_words": True},
+        {"beam_size": 3, "known_words": True, "language_weight": 0.5, "word_bonus": 0.1},
         {**HEARD, "processor": hearer()},
         lambda: hearing("deep_speech"),
         lambda: heard(True),

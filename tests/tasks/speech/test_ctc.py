@@ -8,9 +8,12 @@ import torch
 from tests.helpers.examples import others
 
 from dlx.core import Loss
+from dlx.errors import ComponentError
+from dlx.processors.speech.language_model import LanguageModel
 from dlx.registry import tasks
 from dlx.tasks.speech.ctc import alignment, beams, greedy, needed
 from dlx.tasks.speech.known_words import KnownWords
+from dlx.tasks.speech.word_scores import WordScores
 
 CODES = [0, 4, 5, 6]
 
@@ -41,8 +44,68 @@ def test_beams_find_the_likeliest_text_over_all_its_paths(seed):
     scores = some_scores(seed)
     total, _ = by_all_paths(scores)
     found = beams(scores, 200)
-    assert tuple(found[0]) == max(total, key=total.get)
-    assert [tuple(one) for one in found[:4]] == sorted(total, key=lambda text: -total[text])[:4]
+    assert found[0][0] == max(total, key=total.get)
+    assert [text for text, _ in found[:4]] == sorted(total, key=lambda text: -total[text])[:4]
+    assert [value for _, value in found[:4]] == pytest.approx([np.log(total[text]) for text, _ in found[:4]], abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_texts_are_worth_is_added_to_their_probability(seed):
+    scores = some_scores(seed)
+    total, _ = by_all_paths(scores)
+
+    def worth(text):
+        return float(np.random.default_rng(text).normal())
+
+    values = {text: np.log(chance) + worth(text) for text, chance in total.items()}
+    found = beams(scores, 1000, worth=worth)
+    assert [text for text, _ in found[:4]] == sorted(values, key=lambda text: -values[text])[:4]
+    assert [value for _, value in found[:4]] == pytest.approx([np.log(total[text]) for text, _ in found[:4]], abs=1e-3)
+
+
+def test_the_words_of_an_answer_are_worth_what_the_language_model_says():
+    """Whole words while it is written, all of them and the end in the end; a bonus for each."""
+    processor = others.hearer()
+    model = LanguageModel.fit(2, ["go pets", "go"])
+    words = WordScores(processor.tokenizer, model, 0.5, 0.25)
+    (codes,) = processor.codes(["go pets"])
+    first, second, end = (model.log_probability(*one) for one in (("go", ()), ("pets", ("go",)), ("", ("go", "pets"))))
+    assert [words.begun(tuple(codes[:size])) for size in (0, 2, 3, 7)] == pytest.approx([0, 0, *[0.5 * first + 0.25] * 2])
+    assert words.finished(codes) == pytest.approx(0.5 * (first + second + end) + 0.5)
+    assert words.finished([]) == pytest.approx(0.5 * model.log_probability("", ()))
+
+
+def speaking(choices, model=None):
+    processor = others.hearer()
+    processor.language_model = model
+    facts = {"target_vocab_size": 11, "processor": processor, "model": Sure()}
+    return tasks.build("speech_recognition", {"beam_size": 5, "known_words": False} | choices, facts)
+
+
+def test_the_likelier_word_is_written_where_sounds_leave_it_open():
+    """ "pets" and "pest" are heard alike: the model of words decides, by its weight."""
+    processor = others.hearer()
+    one, other = processor.codes(["pets", "pest"])
+    scores = np.full((4, 11), -np.inf)
+    for step, (right, wrong) in enumerate(zip(one, other, strict=True)):
+        scores[step, [right, wrong]] = np.log([0.5, 0.5]) if right == wrong else np.log([0.4, 0.6])
+    model = LanguageModel.fit(2, ["pets"] * 5)
+    said = [processor.detokenize(speaking({"language_weight": w}, model).searched(scores)) for w in (0.0, 1.0)]
+    assert said == ["pest", "pets"]
+    assert speaking({}, model).searched(scores) == list(beams(scores, 5)[0][0])
+
+
+@pytest.mark.parametrize(
+    ("choices", "model", "fault"),
+    [
+        ({"beam_size": 1, "language_weight": 0.5}, LanguageModel.fit(1, ["go"]), "chooses among beams"),
+        ({"beam_size": 1, "word_bonus": 0.5}, None, "chooses among beams"),
+        ({"language_weight": 0.5}, None, "data.language_model: 3"),
+    ],
+)
+def test_what_weighs_words_wants_beams_and_a_model(choices, model, fault):
+    with pytest.raises(ComponentError, match=fault):
+        speaking(choices, model)
 
 
 @pytest.mark.parametrize("seed", range(6))

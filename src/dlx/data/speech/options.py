@@ -91,7 +91,8 @@ class Keywords(OptionGroup):
 class Transcripts(OptionGroup):
     """How transcripts are written and cut into pieces; `word_list` is a file of the words that a decoder may be held to.
 
-    Without a file these are the words of the training split.
+    Without a file these are the words of the training split. `language_model` is how many words, the last included, a decoder
+    may judge together, 0 for none; it learns from the lines of the file `language_text`, or from the training transcripts.
     """
 
     tokenizer: Kind = "characters"
@@ -99,3 +100,5 @@ class Transcripts(OptionGroup):
     punctuation: bool = False
     vocabulary_size: PositiveInt = 1000
     word_list: DataPath | None = None
+    language_model: Annotated[int, Field(ge=0, le=6)] = 0
+    language_text: DataPath | None = None

@@ -80,6 +80,10 @@ class SpeechSource(LengthSource):
         for split in self.heard.values():
             split.device = device
 
+    def duration(self, split: str) -> float:
+        """Return how many seconds a split's clips last together."""
+        return float(self.heard[split].recordings.samples.sum() / self.heard[split].processor.rate)
+
     def training_batch(self, rows: Tensor, epoch: int, place: int) -> Batch:
         """Return training clips, changed as the augmentation says."""
         if not self.augmentation.active:

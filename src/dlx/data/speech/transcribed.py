@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dlx.data.speech.assembly import Wanted, divided, features_of, fitted, longest, source
 from dlx.data.speech.clips import Recordings
 from dlx.data.speech.options import Transcripts
 from dlx.data.speech.source import SpeechSource
-from dlx.errors import UsageError
+from dlx.errors import ComponentError, UsageError
+from dlx.processors.speech.language_model import LanguageModel
 from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
 from dlx.processors.speech.transcripts import Writing
 from dlx.processors.text.lines import read_lines
@@ -25,6 +26,8 @@ def transcribed_source(wanted: Wanted, whole: Recordings, options: Transcripts) 
     """Make the data set; a transcript without words is refused, and one too long for its clip told."""
     parts, drawn = divided(whole, wanted, classes=False)
     kept = fitted(wanted.checkpoint.processor, SpeechToTextProcessor, wanted.features)
+    if kept:
+        refuse_other_language(kept, options)
     processor = kept or fit(parts["train"], wanted, options)
     refuse_empty(parts, processor)
     for split, part in parts.items():
@@ -41,11 +44,26 @@ def fit(train: Recordings, wanted: Wanted, options: Transcripts) -> SpeechToText
     writing = Writing(options.lowercase, options.punctuation)
     texts = [writing.normalize(clip.text) for clip in train.clips]
     tokenizer = fit_tokenizer(options.tokenizer, False, texts, options.vocabulary_size, 1)
-    given = texts if options.word_list is None else (writing.normalize(line.text) for line in read_lines(options.word_list))
-    words = sorted({word for text in given for word in text.split()})
+    words = sorted({word for text in lines(options.word_list, texts, writing) for word in text.split()})
+    order, further = options.language_model, options.language_text
+    if further is not None and not order:
+        raise ComponentError("wants language_model, the number of words that are judged together", ("language_text",))
+    language = LanguageModel.fit(order, lines(further, texts, writing)) if order else None
     return SpeechToTextProcessor(
-        features_of(train, wanted.features), longest(train, wanted.features), tokenizer, writing, words
+        features_of(train, wanted.features), longest(train, wanted.features), tokenizer, writing, words, language
     )
+
+
+def lines(file: str | None, texts: Sequence[str], writing: Writing) -> Iterable[str]:
+    """Return the lines of a file, normalised; without one, the texts."""
+    return texts if file is None else (writing.normalize(line.text) for line in read_lines(file))
+
+
+def refuse_other_language(kept: SpeechToTextProcessor, options: Transcripts) -> None:
+    """Raise ComponentError where another language model is asked for than a checkpoint has learnt."""
+    order = kept.language_model.order if kept.language_model else 0
+    if order != options.language_model:
+        raise ComponentError(f"was {order} in training, and is {options.language_model} now", ("language_model",))
 
 
 def refuse_empty(parts: dict[str, Recordings], processor: SpeechToTextProcessor) -> None:

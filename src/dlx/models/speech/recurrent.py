@@ -32,6 +32,18 @@ class Convolutions(nn.Module):
         return maps.transpose(1, 2).flatten(2), steps
 
 
+def hearing(
+    num_features: int, width: int, subsampling: Subsampling, cell: Cell, size: int, num_layers: int, dropout: float
+) -> tuple[Convolutions, nn.Module]:
+    """Make convolutions, and recurrent layers in both directions that read what they give: (B, T', 2 size)."""
+    convolutions = Convolutions(num_features, width, subsampling)
+    shape = (1, convolutions.size)
+    recurrent = make_recurrent(
+        cell, shape, size=size, return_sequences=True, num_layers=num_layers, dropout=dropout, merge="concat"
+    )
+    return convolutions, recurrent
+
+
 @models("crnn")
 class CRNN(nn.Module):
     """Convolutions, then recurrent layers in both directions, pooled over a clip's steps (Choi et al. 2017; Sainath et al. 2015).
@@ -53,11 +65,7 @@ class CRNN(nn.Module):
         dropout: Rate = 0.3,
     ) -> None:
         super().__init__()
-        self.convolutions = Convolutions(num_features, width, subsampling)
-        shape = (1, self.convolutions.size)
-        self.recurrent = make_recurrent(
-            cell, shape, size=size, return_sequences=True, num_layers=num_layers, dropout=dropout, merge="concat"
-        )
+        self.convolutions, self.recurrent = hearing(num_features, width, subsampling, cell, size, num_layers, dropout)
         self.pool, self.dropout, self.output = (
             StepPool(pooling, 2 * size),
             Dropout(dropout),
@@ -91,11 +99,7 @@ class DeepSpeech(nn.Module):
         dropout: Rate = 0.2,
     ) -> None:
         super().__init__()
-        self.convolutions = Convolutions(num_features, width, subsampling)
-        shape = (1, self.convolutions.size)
-        self.recurrent = make_recurrent(
-            cell, shape, size=size, return_sequences=True, num_layers=num_layers, dropout=dropout, merge="concat"
-        )
+        self.convolutions, self.recurrent = hearing(num_features, width, subsampling, cell, size, num_layers, dropout)
         head = [nn.Linear(2 * size, hidden), nn.ReLU(), Dropout(dropout)] if hidden else []
         self.output = nn.Sequential(*head, nn.Linear(hidden or 2 * size, target_vocab_size))
         self.dropout = Dropout(dropout)

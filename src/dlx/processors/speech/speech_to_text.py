@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dlx.core import Batch
 from dlx.processors.speech.features import Features
+from dlx.processors.speech.language_model import LanguageModel
 from dlx.processors.speech.reader import AudioReader, restored_features
 from dlx.processors.speech.transcripts import Writing
 from dlx.processors.tokenizer import Tokenizer, restored_tokenizer
@@ -26,16 +27,24 @@ class TimedWords(tuple[dict[str, Any], ...]):
 class SpeechToTextProcessor(AudioReader):
     """Recordings of speech; a transcript is normalised the same way for training and for scoring.
 
-    Codes of transcripts are the tokenizer's. `words` are those that a decoder may be held to.
+    Codes of transcripts are the tokenizer's. `words` are those that a decoder may be held to, and `language_model` says how
+    likely they follow each other.
     """
 
     name = "speech_to_text"
 
     def __init__(
-        self, features: Features, longest: float, tokenizer: Tokenizer, writing: Writing, words: Sequence[str]
+        self,
+        features: Features,
+        longest: float,
+        tokenizer: Tokenizer,
+        writing: Writing,
+        words: Sequence[str],
+        language_model: LanguageModel | None = None,
     ) -> None:
         super().__init__(features, longest)
         self.tokenizer, self.writing, self.words = tokenizer, writing, list(words)
+        self.language_model = language_model
 
     def normalize(self, text: str) -> str:
         """Write a transcript as training and scoring know it."""
@@ -81,18 +90,21 @@ class SpeechToTextProcessor(AudioReader):
 
     def describe(self) -> list[str]:
         """Say what a wave becomes, and what transcripts are cut into."""
-        return [
-            *super().describe(),
-            f"text   transcripts as {self.tokenizer.kind}, {self.tokenizer.size:,} codes; {len(self.words):,} words",
-        ]
+        text = f"text   transcripts as {self.tokenizer.kind}, {self.tokenizer.size:,} codes; {len(self.words):,} words"
+        if self.language_model:
+            text += f"; {len(self.language_model.counts):,} sequences of {self.language_model.order} words"
+        return [*super().describe(), text]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the features, the tokenizer, how transcripts are written, and the words."""
         written = {"tokenizer": self.tokenizer.state_dict(), "writing": self.writing.state_dict(), "words": self.words}
-        return {**super().state_dict(), **written}
+        language = self.language_model.state_dict() if self.language_model else None
+        return {**super().state_dict(), **written, "language_model": language}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> SpeechToTextProcessor:
         """Make the processor again."""
         features, tokenizer = restored_features(state["features"]), restored_tokenizer(state["tokenizer"])
-        return cls(features, state["longest"], tokenizer, Writing(**state["writing"]), state["words"])
+        language = state.get("language_model")  # absent in checkpoints from before there was one
+        model = None if language is None else LanguageModel.from_state(language)
+        return cls(features, state["longest"], tokenizer, Writing(**state["writing"]), state["words"], model)

@@ -15,6 +15,7 @@ LIKELY = math.log(1e-4)  # pieces less likely than that at a step begin nothing
 MOST_PIECES = 20  # pieces that may go on at a step
 
 # T: steps, V: codes; scores are log-probabilities float64 (T, V)
+Codes = tuple[int, ...]
 
 
 def greedy(scores: np.ndarray) -> list[int]:
@@ -24,16 +25,22 @@ def greedy(scores: np.ndarray) -> list[int]:
     return best[changes & (best >= SPECIAL)].tolist()
 
 
-def beams(scores: np.ndarray, size: int, allowed: Callable[[tuple[int, ...]], bool] | None = None) -> list[list[int]]:
-    """Return the likeliest pieces over all their paths, the best first, by `size` beginnings a step (Hannun et al. 2014).
+def beams(
+    scores: np.ndarray,
+    size: int,
+    allowed: Callable[[Codes], bool] | None = None,
+    worth: Callable[[Codes], float] | None = None,
+) -> list[tuple[Codes, float]]:
+    """Return the likeliest pieces over all their paths, with their log-probabilities, by `size` beginnings a step (Hannun et al. 2014).
 
-    `allowed` says of a beginning whether it may be gone on with.
+    The best stand first. `allowed` says of a beginning whether it may be gone on with, and `worth` what is added to its
+    log-probability where beginnings are compared.
     """
-    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, NEVER)}  # log-probabilities: ending in a blank, and not
+    kept: dict[Codes, tuple[float, float]] = {(): (0.0, NEVER)}  # log-probabilities: ending in a blank, and not
     for step in scores:
         blank = float(step[BLANK])
         pieces = [int(code) for code in np.argsort(-step[SPECIAL:])[:MOST_PIECES] + SPECIAL if step[code] > LIKELY]
-        found: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [NEVER, NEVER])
+        found: dict[Codes, list[float]] = defaultdict(lambda: [NEVER, NEVER])
         for text, (with_blank, without) in kept.items():
             both = _add(with_blank, without)
             found[text][0] = _add(found[text][0], both + blank)
@@ -45,9 +52,10 @@ def beams(scores: np.ndarray, size: int, allowed: Callable[[tuple[int, ...]], bo
                     continue
                 before = with_blank if text and text[-1] == code else both  # a piece comes twice only with a blank between
                 found[longer][1] = _add(found[longer][1], before + float(step[code]))
-        best = sorted(found.items(), key=lambda item: -_add(*item[1]))[:size]
-        kept = {text: (one[0], one[1]) for text, one in best}
-    return [list(text) for text in kept]
+        values = {text: _add(*one) + (worth(text) if worth else 0.0) for text, one in found.items()}
+        best = sorted(found, key=lambda text: -values[text])[:size]
+        kept = {text: (found[text][0], found[text][1]) for text in best}
+    return [(text, _add(*one)) for text, one in kept.items()]
 
 
 def _add(one: float, other: float) -> float:

@@ -12,14 +12,11 @@ class KnownWords:
     def __init__(self, tokenizer: Any, words: Iterable[str]) -> None:
         self.tokenizer, self.words = tokenizer, frozenset(words)
         self.beginnings = frozenset(word[:size] for word in self.words for size in range(len(word) + 1))
-        self.told: dict[tuple[int, ...], bool] = {}
 
     def begins(self, codes: tuple[int, ...]) -> bool:
         """Tell whether what codes say may be gone on with; the one shorter by a piece may be."""
-        if codes not in self.told:
-            *whole, last = self.tokenizer.decode(codes).lstrip().split(" ")
-            self.told[codes] = last in self.beginnings and (not whole or whole[-1] in self.words)
-        return self.told[codes]
+        *whole, last = self.tokenizer.decode(codes).lstrip().split(" ")
+        return last in self.beginnings and (not whole or whole[-1] in self.words)
 
     def finished(self, codes: Sequence[int]) -> bool:
         """Tell whether all words of an answer are known."""

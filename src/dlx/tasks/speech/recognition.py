@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from dlx.core import Batch, Loss, Shown, Table, Task
@@ -18,6 +18,7 @@ from dlx.registry import tasks
 from dlx.tasks.deferred import Deferred
 from dlx.tasks.speech.ctc import BLANK, SPECIAL, alignment, beams, greedy
 from dlx.tasks.speech.known_words import KnownWords
+from dlx.tasks.speech.word_scores import WordScores
 
 ROWS, DRAWN = 10, 3  # of the table of examples, and of the picture
 
@@ -29,7 +30,8 @@ class SpeechRecognition(Task):
     The model gives logits (B, T', V) and how many steps of each clip are no padding (B,); the code 0 is the blank. The loss
     is a mean over pieces; a clip with fewer steps than its transcript needs counts nothing, and is told. Answers are the
     likeliest code of every step or, with `beam_size` above 1, the likeliest pieces over all their paths; `known_words` holds
-    these to the word list. Both may change after training.
+    these to the word list. A language model of the data set adds `language_weight` times the log-probability of the words, and
+    each word adds `word_bonus`. All four may change after training.
     """
 
     predicts = frozenset({"output", "time"})
@@ -45,13 +47,19 @@ class SpeechRecognition(Task):
         *,
         beam_size: PositiveInt = 1,
         known_words: bool = False,
+        language_weight: NonNegativeFloat = 0.0,
+        word_bonus: float = 0.0,
     ) -> None:
         super().__init__(model)
-        if known_words and beam_size == 1:
-            raise ComponentError("are sought among beams: wants beam_size of 2 or more", ("known_words",))
+        wanted = {"known_words": known_words, "language_weight": language_weight, "word_bonus": word_bonus}
+        if beam_size == 1 and (first := next((name for name, value in wanted.items() if value), None)):
+            raise ComponentError("chooses among beams: wants beam_size of 2 or more", (first,))
+        if language_weight and processor.language_model is None:
+            raise ComponentError("wants a language model, learnt with data.language_model: 3", ("language_weight",))
         self.processor, self.vocab_size, self.beam_size = processor, target_vocab_size, beam_size
         self.constant = constant_target or []
         self.known = KnownWords(processor.tokenizer, processor.words) if known_words else None
+        self.language = (language_weight, word_bonus)
         self.told = False
 
     def scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -98,11 +106,15 @@ class SpeechRecognition(Task):
         """Return the codes that the steps (T', V) of a clip say."""
         if self.beam_size == 1:
             return greedy(scores)
-        found = beams(scores, self.beam_size, self.known.begins if self.known else None)
-        if self.known is None:
-            return found[0]
+        allowed = cache(self.known.begins) if self.known else None  # a clip's own: all beginnings would fill memory
+        if not any(self.language):
+            found = [codes for codes, _ in beams(scores, self.beam_size, allowed)]
+        else:
+            words = WordScores(self.processor.tokenizer, self.processor.language_model, *self.language)
+            heard = beams(scores, self.beam_size, allowed, cache(words.begun))
+            found = [codes for codes, _ in sorted(heard, key=lambda one: -(one[1] + words.finished(one[0])))]
         known = self.known
-        return next((codes for codes in found if known.finished(codes)), found[0])
+        return list(next((codes for codes in found if known is None or known.finished(codes)), found[0]))
 
     def times(self, scores: Tensor, steps: Tensor, codes: list[list[int]], seconds: float) -> Tensor:
         """Return from when to when each piece is heard (B, T, 2), in seconds."""
