@@ -6,7 +6,6 @@ round by round, and the median of them counts, with the least and the most besid
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import resource
@@ -25,11 +24,14 @@ def machine(*packages: str) -> str:
     return ", ".join([*parts, f"{os.cpu_count()} cores", f"load {os.getloadavg()[0]:.1f}"])
 
 
-def present(names: Iterable[str], needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """Keep the contestants whose packages are installed, and tell of every other in a line."""
+FIND = "import importlib.util as u, sys; print(*(name for name in sys.argv[1:] if u.find_spec(name) is None))"
+
+
+def present(names: Iterable[str], needs: Mapping[str, Sequence[str]], *, python: str = sys.executable) -> list[str]:
+    """Keep the contestants whose packages an interpreter has, and tell of every other in a line."""
     found = []
     for name in names:
-        absent = [package for package in needs.get(name, ()) if importlib.util.find_spec(package) is None]
+        absent = subprocess.check_output([python, "-c", FIND, *needs.get(name, ())], text=True).split()
         if absent:
             print(f"{name}: left out, {' and '.join(absent)} not installed (pip install -e '.[bench]')", flush=True)
         else:
@@ -37,9 +39,9 @@ def present(names: Iterable[str], needs: Mapping[str, Sequence[str]]) -> list[st
     return found
 
 
-def child(script: str, *arguments: Any, settings: Mapping[str, str] | None = None) -> Any:
+def child(script: str, *arguments: Any, settings: Mapping[str, str] | None = None, python: str = sys.executable) -> Any:
     """Run a script in a process of its own, under more environment variables, and read the JSON of its last line."""
-    command = [sys.executable, script, *map(str, arguments)]
+    command = [python, script, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | dict(settings or {}))
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")

@@ -65,6 +65,18 @@ def test_an_observation_is_answered_with_an_action(dlx):
     assert sum(found["probability"].values()) == pytest.approx(1)
 
 
+def test_numbers_stand_beside_chance_and_the_script_of_the_environment(dlx):
+    code, out, _ = dlx("eval", "runs/cart", "data.settings={max_episode_steps: 30}", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["scripted/episode_return"] == found["scripted/episode_length"] == 30  # it never lets the pole fall
+    assert found["baseline/episode_return"] < 30
+    assert "scripted/loss" not in found
+    table = dlx("eval", "runs/cart", "data.settings={max_episode_steps: 30}")[1].splitlines()
+    assert table[1].split() == ["model", "baseline", "scripted"]
+    assert table[2].split()[-1] == "30.0000"
+
+
 def test_episodes_are_played_the_same_each_time(dlx):
     code, out, _ = dlx("predict", "runs/cart", "--episodes", "2", "--json")
     assert code == 0
@@ -143,6 +155,18 @@ def test_a_policy_is_learned_from_a_trained_one_and_works_without_it(dlx, source
         assert "task.expert: no file or folder" in err
     finally:
         Path("runs/away").rename("runs/cart")
+
+
+def test_a_run_goes_on_only_with_the_expert_that_it_began_with(dlx):
+    assert dlx("train", "cart.yaml", "--name", "teacher")[0] == 0
+    Path("advised.yaml").write_text(ADVISED.replace("SOURCE", "replay").replace("runs/cart", "runs/teacher"))
+    assert dlx("train", "advised.yaml", "--name", "pupil")[0] == 0
+    assert dlx("train", "advised.yaml", "--name", "pupil", "--resume", "steps=5")[0] == 0
+    Path("runs/teacher").rename("runs/former")
+    assert dlx("train", "cart.yaml", "seed=1", "--name", "teacher")[0] == 0
+    code, _, err = dlx("train", "advised.yaml", "--name", "pupil", "--resume", "steps=6")
+    assert code == 2
+    assert "teacher: is not the checkpoint that this run began with; bring the old one back, or begin another run" in err
 
 
 def test_an_expert_of_something_else_is_refused(dlx):

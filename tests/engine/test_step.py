@@ -258,14 +258,15 @@ def test_nothing_that_is_not_finite_is_applied(kind, said, sizes):
     assert all(torch.equal(a, b) for a, b in zip(before, task.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("clip_norm", [None, 0.1])
 @pytest.mark.parametrize("place", ["first", "last"])
-def test_one_value_of_one_gradient_is_enough(place):
+def test_one_value_of_one_gradient_is_enough(place, clip_norm):
     task = Classification(Net(network()), 3)
     layer = task.model.body[0 if place == "first" else 2]
     layer.weight.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor(1), math.inf))
     before = [p.detach().clone() for p in task.parameters()]
     with pytest.raises(NonFiniteError, match="the gradient of the loss is not finite"):
-        stepper(task)(batches(6), {})
+        stepper(task, clip_norm=clip_norm)(batches(6), {})
     assert all(torch.equal(a, b) for a, b in zip(before, task.parameters(), strict=True))
 
 
@@ -278,6 +279,13 @@ def test_gradients_are_clipped_to_the_norm_that_torch_finds():
     norm = nn.utils.get_total_norm([p.grad for p in free.parameters()])
     assert totals["gradient_norm"][0] == pytest.approx(norm.item())
     assert nn.utils.get_total_norm([p.grad for p in task.parameters()]).item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_norm_that_is_infinite_only_as_a_sum_stops_nothing():
+    task = Classification(Net(network()), 3)
+    task.model.body[0].weight.register_hook(lambda gradient: torch.full_like(gradient, 1e30))  # its square overflows
+    stepper(task, clip_norm=1.0)(batches(6), totals := {})
+    assert math.isinf(totals["gradient_norm"][0])
 
 
 def test_bfloat16_trains_and_evaluates_on_the_cpu():

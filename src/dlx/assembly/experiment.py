@@ -14,6 +14,7 @@ from dlx import registry
 from dlx.assembly.learner import Learner, build_learner, processor_fact
 from dlx.assembly.plan import Plan
 from dlx.assembly.planner import draft
+from dlx.assembly.restore import digest
 from dlx.assembly.trained_on import TrainedOn
 from dlx.config.values import Spec
 from dlx.core import HasOutputPath, Metric, Source, shortened, to_device
@@ -24,12 +25,16 @@ from dlx.storage.failures import is_memory
 
 @dataclass(frozen=True)
 class Experiment(Learner):
-    """All that training and evaluating need; `facts` are those of the data, as the model's checkpoints keep them."""
+    """All that training and evaluating need; `facts` are those of the data, as the model's checkpoints keep them.
+
+    `references` has the digests of the checkpoints of other runs that task and metrics ask, by their paths in the config.
+    """
 
     source: Source
     facts: Mapping[str, Any]
     make_metrics: Callable[[], list[Metric]]
     plan: Plan
+    references: Mapping[str, str]
 
 
 def prepare(spec: Spec, trained_on: TrainedOn | None = None, approve: Callable[[Plan], None] = lambda plan: None) -> Experiment:
@@ -64,10 +69,11 @@ def assemble(plan: Plan, trained_on: TrainedOn | None = None) -> Experiment:
     """Build data, model, task and metrics; raises ConfigError with every mismatch between them."""
     source, data = _source(plan, trained_on), f"data '{plan.data.name}'"
     facts = {"seed": plan.seed, **(trained_on.facts if trained_on else source.facts)}
-    measured = metric_facts(source, facts)
+    references: dict[str, str] = {}
+    measured = metric_facts(source, facts, references)
     faults = _metric_faults(plan, measured, data)
     try:
-        built = build_learner(plan, {**facts, **task_facts(source, trained_on)}, source.processor, data)
+        built = build_learner(plan, {**facts, **task_facts(source, trained_on, references)}, source.processor, data)
         source.to(built.device.device)
         verify(built, source, plan)
     except ConfigError as error:
@@ -75,7 +81,7 @@ def assemble(plan: Plan, trained_on: TrainedOn | None = None) -> Experiment:
     if faults:
         raise ConfigError(faults)
     make_metrics = lambda: [m.build(measured) for m in plan.metrics]  # noqa: E731
-    return Experiment(built.task, built.device, built.seed, source, facts, make_metrics, plan)
+    return Experiment(built.task, built.device, built.seed, source, facts, make_metrics, plan, references)
 
 
 def _source(plan: Plan, trained_on: TrainedOn | None) -> Source:
@@ -88,27 +94,36 @@ def _source(plan: Plan, trained_on: TrainedOn | None) -> Source:
     return source
 
 
-def metric_facts(source: Source, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Give metrics, beside the data's facts, the training split and the way to networks trained before."""
+def metric_facts(source: Source, facts: Mapping[str, Any], references: dict[str, str] | None = None) -> dict[str, Any]:
+    """Give metrics, beside the data's facts, the training split and the way to networks trained before.
+
+    What is loaded on the way is noted among the `references`.
+    """
 
     def load_trained(path: str) -> Any:
         from dlx.assembly.classifier import load  # it builds what the checkpoint names, as this module does
 
-        return load(path)
+        loaded = load(path)
+        if references is not None:
+            references[path] = digest(path)
+        return loaded
 
     training = lambda: source.evaluate(None, "train")  # noqa: E731
     return {**facts, **processor_fact(source.processor), "training": training, "trained": load_trained}
 
 
-def task_facts(source: Source, trained_on: TrainedOn | None) -> dict[str, Any]:
+def task_facts(source: Source, trained_on: TrainedOn | None, references: dict[str, str]) -> dict[str, Any]:
     """Give tasks, beside the data's facts, what they need to train, and not to answer: the way to policies."""
     if trained_on and trained_on.wanted_splits is not None:
         return {}
 
     def load_policy(name: str) -> Any:
-        from dlx.assembly.policy import of_source  # it builds what the checkpoint names, as this module does
+        from dlx.assembly.policy import SCRIPTED, of_source  # it builds what the checkpoint names, as this module does
 
-        return of_source(source, name)
+        loaded = of_source(source, name)
+        if name != SCRIPTED:
+            references[name] = digest(name)
+        return loaded
 
     return {"policies": load_policy}
 

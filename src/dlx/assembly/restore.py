@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.config.spec import parse
 from dlx.config.values import Spec
 from dlx.errors import ConfigError, Fault, UsageError, dotted, printable
-from dlx.storage import contents, seal
+from dlx.storage import contents, files, manifest, seal
 from dlx.storage.locating import locate, run_of
 from dlx.storage.plugins import given_to
 
@@ -103,8 +104,9 @@ class Loaded:
         from dlx.assembly.trained_on import TrainedOn
 
         facts = self.json("facts.json")
-        digests = facts.pop("digests", {})
-        return TrainedOn(facts, self.processor(), digests, None if wanted_splits is None else frozenset(wanted_splits))
+        digests, references = facts.pop("digests", {}), facts.pop("references", {})
+        wanted = None if wanted_splits is None else frozenset(wanted_splits)
+        return TrainedOn(facts, self.processor(), digests, wanted, references)
 
     def is_own(self) -> bool:
         """Return whether it was made by this very user's dlx."""
@@ -133,3 +135,8 @@ def load(path: str) -> Loaded:
     """Find and verify a checkpoint."""
     folder = locate(path)
     return Loaded(folder, contents.read(folder))
+
+
+def digest(path: str) -> str:
+    """Return what tells the checkpoint that a path leads to from any other: the SHA-256 of its manifest."""
+    return hashlib.sha256(files.read(locate(path) / manifest.MANIFEST, manifest.MOST_MANIFEST)).hexdigest()

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dlx.core import Processor, Source
@@ -17,12 +17,16 @@ log = logging.getLogger("dlx")
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """Facts, processor and digests of the training data; `wanted_splits` are the only ones needed now, None for all."""
+    """Facts, processor and digests of the training data; `wanted_splits` are the only ones needed now, None for all.
+
+    `references` has digests, too: of the checkpoints of other runs that the training asks, by their paths in the config.
+    """
 
     facts: Mapping[str, Any]
     processor: Processor | None
     digests: Mapping[str, str]
     wanted_splits: frozenset[str] | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
 
     def hold(self, source: Source) -> None:
         """Raise DlxError where facts of the data at hand contradict those kept, if digests cannot tell."""
@@ -46,6 +50,15 @@ class TrainedOn:
                 raise UsageError(
                     f"{data}: the {kind} split is not the one that this run began with: its examples or their order have "
                     "changed; bring the old data back, or begin another run with --name"
+                )
+
+    def refuse_other_references(self, now: Mapping[str, str]) -> None:
+        """Raise UsageError where a checkpoint that training asks, such as an expert's, is another one than it began with."""
+        for path, digest in self.references.items():
+            if now.get(path, digest) != digest:
+                raise UsageError(
+                    f"{path}: is not the checkpoint that this run began with; bring the old one back, or begin another run with "
+                    "--name"
                 )
 
     def tell_changed(self, source: Source, split: str, data: str) -> None:

@@ -18,7 +18,7 @@ from dlx.storage.naming import file_name
 
 
 def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -> dict[str, Any]:
-    """Evaluate and give numbers, baseline, and the files of the pictures drawn.
+    """Evaluate and give numbers, baseline, what a scripted policy of its environment achieves, and the files of the pictures.
 
     The checkpoint's own processor encodes; of the data only the split asked for is read, and the training split where a
     metric compares with it. `trust` lets a checkpoint made elsewhere read and fetch what its config names.
@@ -50,6 +50,7 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
         taken = watch.seconds()
         run = run_of(loaded.path)
         films = [] if run is None else filmed(built.source, run, split)
+        scripted = by_script(built, split)  # last, since films are of the last evaluation
     finally:
         built.source.close()
     state = loaded.json("state.json")
@@ -59,6 +60,7 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
         "split": split,
         **{f"{split}/{k}": v for k, v in found.scalars.items()},
         **{f"baseline/{k}": v for k, v in found.baseline.items()},
+        **{f"scripted/{k}": v for k, v in scripted.items()},
         **({"real_time_factor": taken / duration} if duration else {}),
         "pictures": draw(found, loaded.path, split) + films,
         "tables": tables(found),
@@ -78,6 +80,18 @@ def filmed(source: Any, run: Path, split: str) -> list[str]:
             files.save_picture(moving(film), file)
             written.append(str(file))
     return written
+
+
+def by_script(built: Any, split: str) -> dict[str, float]:
+    """Compute what the scripted policy of an environment achieves in the episodes of a split; nothing where there is none."""
+    if (act := built.source.expert()) is None:
+        return {}
+    metrics = closer(built)()
+    for batch in built.source.evaluate(act, split):
+        metrics = [metric for metric in metrics if metric.reads <= batch.keys()]  # what batches tell of the episodes
+        for metric in metrics:
+            metric.update(batch, batch)
+    return {name: value for metric in metrics for name, value in metric.compute().items()}
 
 
 def watched(batches: Iterable[Any]) -> Iterable[Any]:
@@ -149,11 +163,14 @@ def render(result: dict[str, Any], as_json: bool) -> str:
     numbers = {key.partition("/")[2]: value for key, value in result.items() if key.startswith(f"{split}/")}
     names = [name for name in numbers if "/" not in name]
     width = max([len(n) for n in names] + [8])
-    lines = [f"{result['checkpoint']} (step {result['step']}), {split} split", f"{'':{width}}  {'model':>10}  {'baseline':>10}"]
+    columns = [split, "baseline", *(["scripted"] if any(key.startswith("scripted/") for key in result) else [])]
+    lines = [
+        f"{result['checkpoint']} (step {result['step']}), {split} split",
+        f"{'':{width}}" + "".join(f"  {column:>10}" for column in ("model", *columns[1:])),
+    ]
     for name in names:
-        baseline = result.get(f"baseline/{name}")
-        beside = "" if baseline is None else brief(baseline, 4)
-        lines.append(f"{name:{width}}  {brief(numbers[name], 4):>10}  {beside:>10}")
+        values = (result.get(f"{column}/{name}") for column in columns)
+        lines.append(f"{name:{width}}" + "".join(f"  {'' if value is None else brief(value, 4):>10}" for value in values))
     written = [f"wrote {file}" for file in result["pictures"]]
     if "real_time_factor" in result:
         lines.append(f"real-time factor {brief(result['real_time_factor'], 3)}: seconds taken for a second of sound")

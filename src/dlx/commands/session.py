@@ -37,7 +37,7 @@ class Session:
 
         self.run_directory, self.trainer, self.built, self.is_new = run, trainer, built, is_new
         source = built.source
-        facts = {**built.facts, "digests": dict(source.digests)}
+        facts = {**built.facts, "digests": dict(source.digests), "references": dict(built.references)}
         self.config = yaml_reader.dump(config)
         self.saver = Saver(run.path / "checkpoints", self.config, facts, source.processor, trainer.options.keep)
         self.received: list[int] = []  # signals that ask for an end

@@ -63,6 +63,7 @@ def train(
         trained_on = earlier.trained_on()
         built = earlier.experiment(described, trained_on, lambda plan: _approve(plan, path, earlier, trusted))
         trained_on.refuse_changed(built.source, f"data '{built.plan.data.name}'")
+        trained_on.refuse_other_references(built.references)
     else:
         built = prepare(described)
     trainer = build_trainer(built)

@@ -38,6 +38,7 @@ class Source(ABC):
     drawn: frozenset[str] = frozenset()  # splits that are drawn from the training split's own files
     batches_per_epoch: int | None = None  # None: there are no epochs, only steps
     batch_sizes: tuple[int, ...] = ()  # of training: the usual one, then that of an epoch's last batch if it is smaller
+    same_shapes: bool = False  # whether all training batches of the usual size have the same words of the same shapes
     # Whether `state_dict` has tensors, such as a replay memory. They may be its own, which change as it goes on: whoever keeps
     # a state writes it down. Such a source is not interrupted while a batch is waited for.
     keeps_tensors: ClassVar[bool] = False

@@ -40,6 +40,11 @@ class Task(nn.Module):
         descends = cls.forward is not Task.forward or cls.losses is not Task.losses
         return ([] if descends else ["forward"]) + (["predict"] if cls.predict is Task.predict else [])
 
+    @classmethod
+    def has_one_loss(cls) -> bool:
+        """Return whether `forward` is all that is descended."""
+        return cls.losses is Task.losses
+
     def run(self, batch: Batch) -> Any:
         """Call the model on the words of the batch it reads."""
         if self.words == INPUT_ONLY:  # by far the most common, and the hot path

@@ -23,7 +23,7 @@ class InMemorySource(Source):
     Without a training split it serves evaluation only.
     """
 
-    ordered = True
+    ordered = same_shapes = True
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class CachedFeatures(Source):
         self.processor: Processor | None = source.processor
         self.remedy = source.remedy
         self.batches_per_epoch, self.batch_sizes = source.batches_per_epoch, source.batch_sizes
+        self.same_shapes = source.same_shapes
         self.kept: dict[str, CachedSplit] = {}
         self.first: dict[str, Batch] = {}  # of each split its first batch, which rehearsals look at more than once
 

@@ -35,10 +35,12 @@ class Device:
         threads: Annotated[int, Field(ge=1, le=1024)] | None = None,
         memory_format: Literal["auto", "contiguous", "channels_last"] = "auto",
         deterministic: bool = True,
+        compile: Literal["auto"] | bool = "auto",
     ) -> None:
         self.device = choose(name)
         self.precision = _precision(self.device) if precision == "auto" else precision
         self.threads, self.memory_format, self.deterministic = threads, memory_format, deterministic
+        self.compile = compile
         if precision == "bfloat16" and self.device.type == "cpu" and (flags := cpu_flags()) and not flags & BFLOAT16:
             log.warning("this processor only emulates bfloat16, many times slower than float32; leave device.precision out")
         if self.device.type == "cuda" and precision == "auto":

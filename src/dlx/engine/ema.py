@@ -21,12 +21,16 @@ class MovingAverage:
         self.average = {n: p.detach().clone() for n, p in self.parameters.items()}
         self.decay, self.updates = decay, 0
 
+    def next_decay(self) -> float:
+        """Return the decay of the coming update."""
+        return min(self.decay, (2 + self.updates) / (11 + self.updates))
+
     @torch.no_grad()
     def update(self) -> None:
         """Take in the parameters as they are now."""
+        share = 1 - self.next_decay()
         self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
+        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), share)
 
     @contextmanager
     @torch.no_grad()

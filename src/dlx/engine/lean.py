@@ -15,6 +15,7 @@ from torch.optim import Adam, AdamW, Optimizer
 
 NEEDS_MORE = ("amsgrad", "capturable", "differentiable")  # settings of Adam that ask for more than its kernel
 AT_ONCE = ("cpu", "cuda")  # devices on which torch clips all gradients at once
+ONE = torch.ones(())  # added to what is on the CPU: a plain 1 would be made a tensor once for each of them
 
 
 def are_alike(tensors: Sequence[Tensor]) -> bool:
@@ -23,18 +24,22 @@ def are_alike(tensors: Sequence[Tensor]) -> bool:
 
 
 def clips_at_once(tensors: Sequence[Tensor]) -> bool:
-    """Tell whether `clip_norm` may clip the gradients of some parameters."""
+    """Tell whether `clip_to` may clip the gradients of some parameters."""
     return are_alike(tensors) and tensors[0].device.type in AT_ONCE
 
 
 @torch.no_grad()
-def clip_norm(gradients: list[Tensor], most: float) -> float:
-    """Scale gradients in place as torch.nn.utils.clip_grad_norm_ does; return their common norm before."""
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    found: float = norm.item()
+def common_norm(gradients: list[Tensor]) -> Tensor:
+    """Compute the norm of all gradients as torch.nn.utils.get_total_norm does."""
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
+
+
+@torch.no_grad()
+def clip_to(gradients: list[Tensor], norm: Tensor, found: float, most: float) -> None:
+    """Scale gradients in place as torch.nn.utils.clip_grads_with_norm_ does; `found` is the number that `norm` holds."""
     if not found + 1e-5 < 0.999 * most:  # else they would be multiplied by 1
         torch._foreach_mul_(gradients, torch.clamp(most / (norm + 1e-6), max=1.0))
-    return found
 
 
 def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
@@ -64,7 +69,10 @@ def _step_adam(optimizer: Optimizer, torchs_own: Callable[[], Any]) -> None:
 
 def _descend(group: dict[str, Any], parameters: list[Tensor], states: list[Any]) -> None:
     steps = [state["step"] for state in states]
-    torch._foreach_add_(steps, 1)
+    if steps[0].is_cpu:
+        torch._foreach_add_(steps, ONE, alpha=1)
+    else:
+        torch._foreach_add_(steps, 1)
     beta1, beta2 = group["betas"]
     kernel: Any = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
     kernel(

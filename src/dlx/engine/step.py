@@ -14,7 +14,8 @@ from torch.optim import Optimizer
 
 from dlx.core import Batch, Loss, Task
 from dlx.engine.device import Device
-from dlx.engine.lean import bare_step, clip_norm, clips_at_once
+from dlx.engine.ema import MovingAverage
+from dlx.engine.lean import bare_step, clip_to, clips_at_once, common_norm
 from dlx.errors import DlxError
 
 TAKEN = ("loss", "gradient_norm", "lr", "waiting")  # names of the log's own numbers of training
@@ -26,10 +27,17 @@ class NonFiniteError(DlxError):
 
 
 class Stepper:
-    """Descends the losses of a task, each by the optimizer of its part."""
+    """Descends the losses of a task, each by the optimizer of its part, and takes the parameters into their average."""
 
-    def __init__(self, task: Task, optimizers: Mapping[str, Optimizer], device: Device, clip_norm: float | None = None) -> None:
-        self.task, self.optimizers, self.device, self.clip_norm = task, optimizers, device, clip_norm
+    def __init__(
+        self,
+        task: Task,
+        optimizers: Mapping[str, Optimizer],
+        device: Device,
+        clip_norm: float | None = None,
+        average: MovingAverage | None = None,
+    ) -> None:
+        self.task, self.optimizers, self.device, self.clip_norm, self.average = task, optimizers, device, clip_norm, average
         self.parameters = {part: [p for g in o.param_groups for p in g["params"]] for part, o in optimizers.items()}
         self.found_inf = torch.zeros(1, device=device.device)  # becomes 1 where a gradient is not finite
         self.one = torch.ones(1, device=device.device)
@@ -46,6 +54,8 @@ class Stepper:
         self.feedback = []
         while part := self.backward(streams, group, totals):
             self.update(part[0], part[1], group, totals)
+        if self.average:
+            self.average.update()
 
     def backward(self, streams: list[Iterator[Loss]], group: Sequence[Batch], totals: Totals) -> tuple[str, float] | None:
         """Take the next loss of every batch backward: the part it concerns and the weight to divide by."""
@@ -85,35 +95,44 @@ class Stepper:
         gradients = [p.grad for p in self.parameters[part] if p.grad is not None]
         if not gradients:
             raise DlxError(f"the loss{f' of {part}' if part else ''} reaches none of the parameters it should train")
-        # The kernel behind torch's GradScaler divides every gradient and finds the non-finite ones in one pass.
+        if self.clip_norm and weight == 1 and self.clips_at_once[part]:
+            norm = common_norm(gradients)
+            if not math.isfinite(found := norm.item()):  # a finite norm has no other gradients than finite ones
+                self.divide(part, gradients, weight, group)
+            clip_to(gradients, norm, found, self.clip_norm)
+        else:
+            self.divide(part, gradients, weight, group)
+            found = clip_grad_norm_(self.parameters[part], self.clip_norm).item() if self.clip_norm else 0.0
+        if self.clip_norm:
+            add(totals, f"gradient_norm{'/' * bool(part)}{part}", found, 1.0)
+        self.steps[part]()
+
+    def divide(self, part: str, gradients: list[Tensor], weight: float, group: Sequence[Batch]) -> None:
+        """Divide a part's gradients by a weight; raises NonFiniteError.
+
+        The kernel behind torch's GradScaler divides every gradient and finds the non-finite ones in one pass.
+        """
         self.found_inf.zero_()
         torch._amp_foreach_non_finite_check_and_unscale_(
             gradients, self.found_inf, self.one if weight == 1 else self.one / weight
         )
         if self.found_inf.item():
-            raise NonFiniteError(f"the gradient of {_named(part)} is not finite{_samples(group)}")
-        if self.clip_norm:
-            norm = self.clip(part, gradients, self.clip_norm)
-            _add(totals, f"gradient_norm{'/' * bool(part)}{part}", norm, 1.0)
-        self.steps[part]()
-
-    def clip(self, part: str, gradients: list[Tensor], most: float) -> float:
-        """Scale a part's gradients so that their norm is `most` at most; return what it was."""
-        if self.clips_at_once[part]:
-            return clip_norm(gradients, most)
-        return clip_grad_norm_(self.parameters[part], most).item()
+            raise NonFiniteError(f"the gradient of {named(part)} is not finite{samples(group)}")
 
     def record(self, loss: Loss, group: Sequence[Batch], totals: Totals) -> None:
         """Add a loss and its further numbers to the totals; raises NonFiniteError."""
-        value = loss.value.item()
+        self.count(loss.part, loss.value.item(), float(loss.weight), loss.scalars, group, totals)
+
+    def count(
+        self, part: str, value: float, weight: float, scalars: Mapping[str, Any], group: Sequence[Batch], totals: Totals
+    ) -> None:
+        """Add a loss's numbers to the totals; raises NonFiniteError."""
         if not math.isfinite(value):
-            raise NonFiniteError(f"{_named(loss.part)} is {value}{_samples(group)}")
-        weight = float(loss.weight)
-        _add(totals, f"loss/{loss.part}" if loss.part else "loss", value, weight)
-        if loss.scalars:
-            for name, number in loss.scalars.items():
-                self.refuse_taken(name, loss.part)
-                _add(totals, name, float(number), weight)
+            raise NonFiniteError(f"{named(part)} is {value}{samples(group)}")
+        add(totals, f"loss/{part}" if part else "loss", value, weight)
+        for name, number in scalars.items() if scalars else ():
+            self.refuse_taken(name, part)
+            add(totals, name, float(number), weight)
 
     def refuse_taken(self, name: str, part: str) -> None:
         """Raise DlxError where a loss's further number has the name of another one: both would be added up as one."""
@@ -123,16 +142,19 @@ class Stepper:
             raise DlxError(f"the task gives a number '{name}' beside its loss, a name that the log has for its own; rename it")
 
 
-def _add(totals: Totals, name: str, value: float, weight: float) -> None:
+def add(totals: Totals, name: str, value: float, weight: float) -> None:
+    """Add a number, a mean over `weight` items, to the totals."""
     total = totals.setdefault(name, [0.0, 0.0])
     total[0] += value * weight
     total[1] += weight
 
 
-def _named(part: str) -> str:
+def named(part: str) -> str:
+    """Name the loss of a part."""
     return f"the loss of the {part}" if part else "the loss"
 
 
-def _samples(group: Sequence[Batch]) -> str:
+def samples(group: Sequence[Batch]) -> str:
+    """Tell a step's samples by their numbers, for the end of a message; "" where they have none."""
     numbers = [int(i) for batch in group if "index" in batch for i in batch["index"]]
     return f"; the step's samples in the training split: {', '.join(map(str, numbers))}" if numbers else ""

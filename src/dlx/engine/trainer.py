@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from dlx.core import Batch, Logger, Schedule, Source, Table, Task, Thawing, to_device
 from dlx.engine import rehearsal
 from dlx.engine.actor import Actor
+from dlx.engine.compiling.choice import compiled
 from dlx.engine.data_wait import STEPS_JUDGED, Waiting
 from dlx.engine.device import Device
 from dlx.engine.ema import MovingAverage
@@ -47,8 +48,8 @@ class Trainer:
         self.total_steps, self.options = total_steps, options
         self.steps_per_epoch = math.ceil(source.batches_per_epoch / options.accumulate) if source.batches_per_epoch else None
         self.evaluate_every = options.evaluate_every or self.steps_per_epoch or max(total_steps // 20, 1)
-        self.stepper = Stepper(task, optimizers, device, options.clip_norm)
         self.average = MovingAverage(task, options.ema) if options.ema else None
+        self.stepper = Stepper(task, optimizers, device, options.clip_norm, self.average)
         self.waiting = Waiting(min(STEPS_JUDGED, self.steps_per_epoch or STEPS_JUDGED), source.remedy)
         self.base_lr = {part: [g["lr"] for g in o.param_groups] for part, o in optimizers.items()}
         self.factor = dict.fromkeys(optimizers, 1.0)
@@ -79,6 +80,7 @@ class Trainer:
         begun, before, next_pulse = time.perf_counter(), self.seconds, 0.0
         self.finished_early = self.waits_no_longer()
         self.tell_of_resuming()
+        self.stepper = compiled(self.stepper, self.source, self.options.accumulate, self.total_steps, self.logger.message)
         for group in () if self.finished_early else self.groups():
             self.set_learning_rates()
             self.descend(group)
@@ -131,8 +133,6 @@ class Trainer:
         for index, feedback in self.stepper.feedback:
             self.source.hear(index, feedback)
         self.step += 1
-        if self.average:
-            self.average.update()
 
     def after_step(self) -> None:
         """Log, evaluate and save where the step asks for it."""

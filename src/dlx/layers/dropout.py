@@ -31,7 +31,17 @@ def dropout(input: Tensor, rate: float, training: bool) -> Tensor:
 
 def lots(like: Tensor, kept: int) -> Tensor:
     """Return 1 with a chance of `kept` in 65,536, else 0, in a tensor's shape, type and order of memory."""
+    if torch.compiler.is_compiling():
+        return _traced_lots(like, kept)
     made, count = torch.empty_like(like, requires_grad=False), like.numel()
     drawn = torch.empty(-(-count // LANES), dtype=torch.int64).random_(MOST, None)
     torch.lt(drawn.view(torch.int16)[:count], LEAST + kept, out=made.as_strided((count,), (1,)))
     return made
+
+
+def _traced_lots(like: Tensor, kept: int) -> Tensor:
+    """Return what `lots` does, by operations that can be recorded: of its random bits one in each number is turned over."""
+    count = like.numel()
+    drawn = torch.randint(MOST, -MOST - 1, (-(-count // LANES),), dtype=torch.int64) ^ MOST
+    values = (drawn.view(torch.int16)[:count] < LEAST + kept).to(like.dtype)
+    return values.as_strided(like.shape, like.stride()) if not like.is_contiguous() else values.view(like.shape)

@@ -22,6 +22,16 @@ def test_they_solve_their_environments(environment, least, settings):
     assert min(math.fsum(one.rewards) for one in source.play(policy.scripted(source), 4, 0)) >= least
 
 
+def test_who_acts_in_highway_goes_straight_on_where_actions_are_discrete():
+    pytest.importorskip("highway_env", reason="needs highway-env")
+    source = planner.source_of({"name": "rollouts", "environment": "highway-fast-v0"})
+    (played,) = source.play(policy.scripted(source), 1, 0)
+    assert set(played.actions.tolist()) == {1}
+    continuous = {"config": {"action": {"type": "ContinuousAction"}}}
+    with pytest.raises(ComponentError, match="no scripted policy"):
+        policy.scripted(planner.source_of({"name": "rollouts", "environment": "highway-fast-v0", "settings": continuous}))
+
+
 def test_where_there_is_none_it_is_told():
     with pytest.raises(ComponentError, match="no scripted policy; give a run"):
         policy.scripted(planner.source_of({"name": "rollouts", "environment": "dlx/Line-v0"}))

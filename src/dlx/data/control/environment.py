@@ -128,10 +128,6 @@ class Environment:
             raise DlxError(f"the environment '{self.blueprint.name}' renders no image in colours: it gives {frame.shape}")
         return frame
 
-    def so_far(self) -> Episode:
-        """Return the episode until now."""
-        return Episode(self.total, self.length, self.success)
-
     def close(self) -> None:
         """Let go of the environment."""
         self.inner.close()

@@ -44,6 +44,11 @@ def reach(seen: np.ndarray) -> np.ndarray:
     return np.concatenate([reached, np.zeros_like(reached[:, :1])], 1)  # the fingers stay
 
 
+def idle(seen: np.ndarray) -> np.ndarray:
+    """Keep the lane and the speed."""
+    return np.ones(len(seen), np.int64)
+
+
 SCRIPTS: dict[str, Script] = {
     "CartPole": balance,
     "Pendulum": swing_up,
@@ -51,13 +56,18 @@ SCRIPTS: dict[str, Script] = {
     "MountainCarContinuous": rock_smoothly,
     "FetchReach": reach,
     "FetchReachDense": reach,
+    "highway": idle,
+    "highway-fast": idle,
 }
 
 
-def scripted(environment: str, size: int) -> Act | None:
-    """Return the policy of an environment, by its name and how many numbers it shows at once; None where none is known."""
+def scripted(environment: str, size: int, action_size: int) -> Act | None:
+    """Return the policy of an environment, by its name, how many numbers it shows at once and, unless discrete, takes.
+
+    None where none is known, or where settings of the environment ask for other actions than it gives.
+    """
     script = SCRIPTS.get(re.sub(r"-v\d+$", "", environment))
-    if script is None:
+    if script is None or script(np.zeros((1, size), np.float32)).shape[1:] != ((action_size,) if action_size else ()):
         return None
 
     def act(batch: Batch, explore: bool) -> Batch:

@@ -89,7 +89,8 @@ class Rollouts(EnvironmentSource):
             shuffled = {word: value.index_select(0, order) for word, value in samples.items()} | {"index": order}
             for batch in range(self.batches % self.batches_per_pass, self.batches_per_pass):
                 self._move()
-                yield {word: value[batch * self.batch_size : (batch + 1) * self.batch_size] for word, value in shuffled.items()}
+                rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+                yield shuffled if self.batches_per_pass == 1 else {word: value[rows] for word, value in shuffled.items()}
 
     def _move(self) -> None:
         self.batches += 1

@@ -88,7 +88,7 @@ class InEnvironment(Source):
 
     def expert(self) -> Act | None:
         """Return the scripted policy of its environment."""
-        return scripted(self.blueprint.name, self.blueprint.observations.shape[0])
+        return scripted(self.blueprint.name, self.blueprint.observations.shape[0], self.facts.get("action_size", 0))
 
     def record(self, played: Iterable[Played], file: Path, form: str, about: Mapping[str, Any]) -> list[Played]:
         """Write episodes of its environment as a file of dlx or, of the form minari, a folder."""

@@ -63,8 +63,8 @@ class Here:
         results = [environment.step(action) for environment, action in zip(chosen, taken, strict=True)]
         reward, terminated, truncated = zip(*results, strict=True)
         following = observation = self._seen(chosen)
-        achieved = np.array([environment.achieved for environment in chosen])
-        total, length, success = zip(*[environment.so_far() for environment in chosen], strict=True)
+        total, length, success = zip(*[(one.total, one.length, one.success) for one in chosen], strict=True)
+        achieved = self._achieved(chosen)
         if again and (True in terminated or True in truncated):
             for environment, (_, one, other) in zip(chosen, results, strict=True):
                 if one or other:
@@ -81,6 +81,12 @@ class Here:
             "length": np.array(length),
             "success": np.array(success),
         }
+
+    def _achieved(self, chosen: list[Environment]) -> np.ndarray:
+        """Return the goals that some copies have achieved, (N, G); (N, 0) where there are none."""
+        if not self.blueprint.observations.is_goal:
+            return np.empty((len(chosen), 0))
+        return np.array([environment.achieved for environment in chosen])
 
     def _seen(self, chosen: list[Environment]) -> np.ndarray:
         """Return what some copies show, (N, ...): copies of it, at a fifth of what np.stack takes for small ones."""

@@ -30,6 +30,8 @@ class BoxSource(PixelSource):
     where the original lies in `input`: left, top, width, height. With `instances`, `mask` bool `(B, M, H, W)` has each box's.
     """
 
+    same_shapes = False  # as many boxes as the fullest image of a batch has
+
     def __init__(
         self,
         seed: int,

@@ -44,14 +44,12 @@ class Observations(nn.Module):
             return input
         return ((input - self.mean) * torch.rsqrt(self.variance + 1e-8)).clamp(-FURTHEST, FURTHEST)
 
-    @torch.no_grad()
     def observe(self, input: Tensor) -> None:
         """Count observations (B, ...), which change nothing before `settle`."""
         if self.normalize:
             new = (self.new_mean, self.new_variance, self.new_count)
             merge(*new, input.mean(0), input.var(0, correction=0), input.new_tensor(len(input), dtype=torch.int64))
 
-    @torch.no_grad()
     def settle(self) -> None:
         """Let all that was counted change the mean and the deviation."""
         if self.normalize:
@@ -59,6 +57,7 @@ class Observations(nn.Module):
             self.new_count.zero_()
 
 
+@torch.no_grad()
 def merge(mean: Tensor, variance: Tensor, count: Tensor, new_mean: Tensor, new_variance: Tensor, new_count: Tensor) -> None:
     """Change mean, variance and count, in place, to those of two sets of numbers together (Chan et al. 1979)."""
     share = new_count / (count + new_count).clamp_min(1)

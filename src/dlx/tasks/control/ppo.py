@@ -88,7 +88,8 @@ class PPO(Control):
         if self.entropy_weight:
             loss = loss - self.entropy_weight * entropy
         with torch.no_grad():
-            far, away = (ratio - 1 - change).mean(), ((ratio - 1).abs() > self.clip).float().mean()
+            moved = ratio - 1
+            far, away = (moved - change).mean(), (moved.abs() > self.clip).mean(dtype=torch.float32)
         scalars = {"policy_loss": -surrogate.detach(), "value_loss": error.detach(), "entropy": entropy.detach()}
         return Loss(loss, len(value), scalars={**scalars, "approximate_kl": far, "clip_fraction": away})
 

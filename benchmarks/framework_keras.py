@@ -1,0 +1,56 @@
+"""Contestants of framework_speed.py: Keras, by its own fit, on JAX, TensorFlow or PyTorch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from contest import Clock
+from framework_common import BATCH, CLASSES, SHAPES, SIZE, SIZES, Race, data
+
+
+def network(name: str) -> Any:
+    """Make the network of Keras's layers, as they come."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    kinds = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
+    if name == "mlp":
+        inner = [layers.Dense(size, "relu") for size in SIZES]
+    else:
+        inner = [kinds[name](SIZE, return_sequences=True), layers.Dense(64, "relu"), layers.Flatten()]
+    return keras.Sequential([keras.Input(SHAPES[name]), *inner, layers.Dense(CLASSES)])
+
+
+def fit(race: Race, steps_per_execution: int) -> dict[str, float]:
+    """Train by Model.fit; the first epoch compiles."""
+    import keras
+
+    _set_threads(keras.backend.backend(), race.threads)
+    model, clock, found = network(race.network), Clock(), dict[str, float]()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(), loss, steps_per_execution=steps_per_execution)
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # what fit logs has been read by now: nothing is still being computed
+            if epoch == 0:
+                clock.start()
+            elif epoch == race.epochs:
+                found.update(clock.stop(race.epochs * race.steps))
+
+    model.fit(*data(race), batch_size=BATCH, epochs=1 + race.epochs, verbose=0, callbacks=[Watch()])
+    return found | {"parameters": sum(math.prod(variable.shape) for variable in model.trainable_variables)}
+
+
+def _set_threads(backend: str, threads: int) -> None:
+    """JAX has as many threads as the process has cores; the others are told."""
+    if backend == "torch":
+        import torch
+
+        torch.set_num_threads(threads)
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
