@@ -54,6 +54,7 @@ class Player:
         self.blueprint, self.filmed = blueprint, filmed
         if filmed:
             os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # what draws must ask for no screen
+            os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")  # else SIGTERM would no longer end what films
             os.environ.setdefault("MUJOCO_GL", "egl")
             if FILM not in blueprint.render_modes:
                 told = (
