@@ -1,5 +1,9 @@
 """Episodes that are played for somebody to look at: of their own stream, the same each time, and filmed where that can be."""
 
+import signal
+import sys
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
@@ -17,8 +21,12 @@ from dlx.registry.signatures import check
 
 
 def source(name="Line", **given):
+    return of(f"dlx/{name}-v0", **given)
+
+
+def of(environment, **given):
     assert "rollouts" in registry.sources
-    choices, faults = check(registry.sources.signatures["rollouts"], {"environment": f"dlx/{name}-v0", "episodes": 4, **given})
+    choices, faults = check(registry.sources.signatures["rollouts"], {"environment": environment, "episodes": 4, **given})
     assert not faults
     return registry.sources.build("rollouts", choices, {"seed": 0})
 
@@ -99,6 +107,14 @@ def test_a_film_shows_every_step_smaller_and_in_its_time(tmp_path):
         image.seek(4)
         assert np.asarray(image.convert("RGB")).max() == 4
         assert image.info["duration"] == 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who handles signals")
+def test_what_films_still_ends_by_a_signal():
+    pytest.importorskip("pygame", reason="needs gymnasium[classic-control]")
+    assert next(of("CartPole-v1").play(None, 1, seed=0, filmed=True)).film
+    caught = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("SigCgt"))
+    assert not int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1
 
 
 def test_of_a_long_episode_fewer_frames_are_kept(monkeypatch):
