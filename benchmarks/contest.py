@@ -12,9 +12,11 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 
@@ -63,6 +65,40 @@ class Clock:
         """End them."""
         seconds, work, pages = (now - then for now, then in zip(self.read(), self.begun, strict=True))
         return {"rate": steps / seconds, "work": work / steps, "pages": pages / steps}
+
+
+def train(experiment: Any, watch: Callable[[int, Mapping[str, Any]], None]) -> None:
+    """Train as `dlx train` does, in a run that is deleted afterwards; `watch` is told every line of the log."""
+    from dlx.assembly.trainer import build_trainer
+    from dlx.commands.session import Session
+    from dlx.core import Logger
+    from dlx.engine.journal import Journal
+    from dlx.storage.run import Run
+
+    class Watch(Logger):
+        def log(self, step, scalars):
+            watch(step, scalars)
+
+    trainer = build_trainer(experiment)
+    with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
+        session = Session(run, experiment, trainer, experiment.plan.resolved(), True, quiet=True)
+        session.prepare()
+        trainer.fit(Journal([*session.journal.loggers, Watch()]), session)
+        session.journal.close()
+
+
+def timed(experiment: Any, begin: int, end: int, count: int | None = None) -> dict[str, float]:
+    """Train as `dlx train` does, and read the clocks between two steps that are logged, each a `count`th (a step) of it."""
+    clock, found = Clock(), dict[str, float]()
+
+    def watch(step: int, scalars: Mapping[str, Any]) -> None:
+        if step == begin:
+            clock.start()
+        elif step == end:
+            found.update(clock.stop(count or end - begin))
+
+    train(experiment, watch)
+    return found | {"parameters": float(sum(p.numel() for p in experiment.task.model.parameters()))}
 
 
 def in_turn(

@@ -20,9 +20,7 @@ import argparse
 import functools
 import json
 import statistics
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import contest
@@ -82,27 +80,14 @@ def built(case: str, updates: int) -> Any:
 
 
 def dlx(case: str, stopwatch: Stopwatch) -> float:
-    from dlx.assembly.trainer import build_trainer
-    from dlx.commands.session import Session
-    from dlx.core import Logger
-    from dlx.engine.journal import Journal
-    from dlx.storage.run import Run
-
     returns: list[float] = []
 
-    class Watch(Logger):
-        def log(self, step, scalars):
-            if not stopwatch.found:
-                returns.extend(value for name, value in scalars.items() if name == "episode_return")
-            stopwatch(step)
+    def watch(step, scalars):
+        if not stopwatch.found:
+            returns.extend(value for name, value in scalars.items() if name == "episode_return")
+        stopwatch(step)
 
-    experiment = built(case, WARM + stopwatch.updates + 1)  # the last update is followed by an evaluation and a checkpoint
-    trainer = build_trainer(experiment)
-    with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
-        session = Session(run, experiment, trainer, experiment.plan.resolved(), True, quiet=True)
-        session.prepare()
-        trainer.fit(Journal([*session.journal.loggers, Watch()]), session)
-        session.journal.close()
+    contest.train(built(case, WARM + stopwatch.updates + 1), watch)  # the last is followed by an evaluation and a checkpoint
     return returns[-1] if returns else float("nan")
 
 

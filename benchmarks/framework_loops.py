@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from contest import Clock
+from contest import Clock, timed
 from framework_common import BATCH, CLASSES, SHAPES, SIZE, SIZES, Race, data
 
 COMPILE = {"dlx": "false", "compiled": "true"}  # device.compile
@@ -63,29 +61,7 @@ def prepared(race: Race, contestant: str) -> Any:
 
 def dlx(race: Race, contestant: str) -> dict[str, float]:
     """Train as `dlx train` does; the evaluation at the end and the checkpoint lie outside the clock."""
-    from dlx.assembly.trainer import build_trainer
-    from dlx.commands.session import Session
-    from dlx.core import Logger
-    from dlx.engine.journal import Journal
-    from dlx.storage.run import Run
-
-    clock, found = Clock(), dict[str, float]()
-
-    class Watch(Logger):
-        def log(self, step, scalars):
-            if step == race.steps:
-                clock.start()
-            elif step == race.steps * (1 + race.epochs):
-                found.update(clock.stop(race.epochs * race.steps))
-
-    experiment = prepared(race, contestant)
-    trainer = build_trainer(experiment)
-    with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
-        session = Session(run, experiment, trainer, experiment.plan.resolved(), True, quiet=True)
-        session.prepare()
-        trainer.fit(Journal([*session.journal.loggers, Watch()]), session)
-        session.journal.close()
-    return found | {"parameters": sum(p.numel() for p in experiment.task.model.parameters())}
+    return timed(prepared(race, contestant), race.steps, race.steps * (1 + race.epochs))
 
 
 def network(name: str) -> Any:

@@ -34,7 +34,7 @@ from typing import Any
 
 import contest
 import gan_keras
-from gan_common import LINE, WARM, Clock, write_random
+from gan_common import LINE, WARM, write_random
 from gan_loops import gathered, gathered_step, networks, tutorial, tutorial_step
 
 COMPARED = 20  # steps after which parameters are compared
@@ -59,29 +59,8 @@ def built(data: Path, steps: int, threads: int) -> Any:
 
 
 def dlx(data: Path, steps: int, threads: int) -> dict[str, float]:
-    from dlx.assembly.trainer import build_trainer
-    from dlx.commands.session import Session
-    from dlx.core import Logger
-    from dlx.engine.journal import Journal
-    from dlx.storage.run import Run
-
-    clock, found = Clock(), dict[str, float]()
-
-    class Watch(Logger):
-        def log(self, step, scalars):
-            if step == WARM:
-                clock.start()
-            elif step == WARM + steps:
-                found.update(clock.stop(steps))
-
     experiment = built(data, WARM + steps + 1, threads)  # the last step is followed by a checkpoint
-    trainer = build_trainer(experiment)
-    with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder), "run", exact=True) as run:
-        session = Session(run, experiment, trainer, experiment.plan.resolved(), True, quiet=True)
-        session.prepare()
-        trainer.fit(Journal([*session.journal.loggers, Watch()]), session)
-        session.journal.close()
-    return found
+    return contest.timed(experiment, WARM, WARM + steps)
 
 
 def compare(data: Path, steps: int, threads: int) -> dict[str, float]:

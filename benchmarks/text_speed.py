@@ -105,30 +105,11 @@ def _words(batch: Any) -> list[tuple[str, Any]]:
 
 def dlx(folder: Path, epochs: int, threads: int) -> dict[str, float]:
     """Train as `dlx train` does; the evaluation at the end and the checkpoint lie outside the clock."""
-    from dlx.assembly.trainer import build_trainer
-    from dlx.commands.session import Session
-    from dlx.core import Logger
-    from dlx.engine.journal import Journal
-    from dlx.storage.run import Run
-
     kept = common.read_batches(folder / "batches.npz")
-    clock, found, epoch = contest.Clock(), dict[str, float](), len(kept)
-
-    class Watch(Logger):
-        def log(self, step, scalars):
-            if step == epoch:
-                clock.start()
-            elif step == epoch * (1 + epochs):
-                found.update(common.per_second(clock.stop(1), epochs * common.pieces(kept)))
-
+    epoch = len(kept)
     experiment = prepared(folder, threads, epoch * (1 + epochs) + 1, epoch)
-    trainer = build_trainer(experiment)
-    with tempfile.TemporaryDirectory() as runs, Run.create(Path(runs), "run", exact=True) as run:
-        session = Session(run, experiment, trainer, experiment.plan.resolved(), True, quiet=True)
-        session.prepare()
-        trainer.fit(Journal([*session.journal.loggers, Watch()]), session)
-        session.journal.close()
-    return found | {"parameters": sum(p.numel() for p in experiment.task.model.parameters())}
+    found = contest.timed(experiment, epoch, epoch * (1 + epochs), count=1)
+    return found | common.per_second(found, epochs * common.pieces(kept))
 
 
 TRAINERS: dict[str, Callable[..., dict[str, float]]] = {

@@ -17,9 +17,7 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import contest
 
@@ -65,30 +63,9 @@ def config(given: argparse.Namespace) -> str:
 def dlx(given: argparse.Namespace) -> dict[str, float]:
     """Train as `dlx train` does; the evaluation at the end and the checkpoint lie outside the clock."""
     from dlx.assembly.experiment import prepare
-    from dlx.assembly.trainer import build_trainer
-    from dlx.commands.session import Session
     from dlx.config import spec
-    from dlx.core import Logger
-    from dlx.engine.journal import Journal
-    from dlx.storage.run import Run
 
-    clock, found = contest.Clock(), dict[str, float]()
-
-    class Watch(Logger):
-        def log(self, step: int, scalars: Any) -> None:
-            if step == WARMUP:
-                clock.start()
-            elif step == WARMUP + given.steps:
-                found.update(clock.stop(given.steps))
-
-    experiment = prepare(spec.parse(config(given), "vision_speed"))
-    trainer = build_trainer(experiment)
-    with tempfile.TemporaryDirectory() as runs, Run.create(Path(runs), "run", exact=True) as run:
-        session = Session(run, experiment, trainer, experiment.plan.resolved(), True, quiet=True)
-        session.prepare()
-        trainer.fit(Journal([*session.journal.loggers, Watch()]), session)
-        session.journal.close()
-    return found | {"parameters": float(sum(p.numel() for p in experiment.task.model.parameters()))}
+    return contest.timed(prepare(spec.parse(config(given), "vision_speed")), WARMUP, WARMUP + given.steps)
 
 
 def torchvision(given: argparse.Namespace) -> dict[str, float]:

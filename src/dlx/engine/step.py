@@ -45,6 +45,7 @@ class Stepper:
         self.steps = {part: bare_step(optimizer) for part, optimizer in optimizers.items()}
         # Forward passes run in this one; made once, since to enter it costs less than to make it.
         self.forward_context = nullcontext() if device.precision == "float32" else device.autocast()
+        self.compiles: bool | None = None  # whether steps are compiled, as it was settled when the run began
         self.feedback: list[tuple[Tensor, Tensor]] = []  # of the last step: the samples' numbers, and what is said of each
         self.part_of: dict[str, str] = {}  # of each further number of a loss, the part whose loss gives it
 
@@ -130,7 +131,7 @@ class Stepper:
         if not math.isfinite(value):
             raise NonFiniteError(f"{named(part)} is {value}{samples(group)}")
         add(totals, f"loss/{part}" if part else "loss", value, weight)
-        for name, number in scalars.items() if scalars else ():
+        for name, number in scalars.items():
             self.refuse_taken(name, part)
             add(totals, name, float(number), weight)
 

@@ -74,13 +74,13 @@ class Trainer:
         self.logger, self.record = logger or self.logger, record or self.record
         if not self.rehearsed:
             self.rehearse()
+        self.stepper = compiled(self.stepper, self.source, self.options.accumulate, self.total_steps, self.logger.message)
         self.save_checkpoint()  # so that a folder that takes no checkpoint is known before the first step
         self.stop_if_asked()  # of signals that came meanwhile
         self.task.train()
         begun, before, next_pulse = time.perf_counter(), self.seconds, 0.0
         self.finished_early = self.waits_no_longer()
         self.tell_of_resuming()
-        self.stepper = compiled(self.stepper, self.source, self.options.accumulate, self.total_steps, self.logger.message)
         for group in () if self.finished_early else self.groups():
             self.set_learning_rates()
             self.descend(group)
@@ -282,6 +282,7 @@ class Trainer:
             "schedules": {part: schedule.state_dict() for part, schedule in self.schedules.items()},
             "factors": self.factor,
             "average_updates": self.average.updates if self.average else 0,
+            "compiles": self.stepper.compiles,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -290,6 +291,7 @@ class Trainer:
         self.seconds, self.evaluations_without_best, self.best = state["seconds"], state["waited"], state["best"]
         self.totals = {name: list(total) for name, total in state["totals"].items()}
         self.left_factors = dict(state.get("factors", {}))  # absent in checkpoints of older versions
+        self.stepper.compiles = state.get("compiles")
         self.source.load_state_dict(state["source"])
         for part, schedule in self.schedules.items():
             schedule.load_state_dict(state["schedules"][part])

@@ -44,4 +44,4 @@ def _traced_lots(like: Tensor, kept: int) -> Tensor:
     count = like.numel()
     drawn = torch.randint(MOST, -MOST - 1, (-(-count // LANES),), dtype=torch.int64) ^ MOST
     values = (drawn.view(torch.int16)[:count] < LEAST + kept).to(like.dtype)
-    return values.as_strided(like.shape, like.stride()) if not like.is_contiguous() else values.view(like.shape)
+    return values.as_strided(like.shape, torch.empty_like(like).stride())

@@ -72,6 +72,7 @@ class State(_Shape):
     source: dict[str, Any]
     schedules: dict[str, dict[str, Any]]
     average_updates: Annotated[int, Field(ge=0)]
+    compiles: bool | None = None
     optimizer: dict[str, bool | int | float | str | None]
     random: dict[str, str]
     resumable: bool = True  # whether it has all that training goes on from

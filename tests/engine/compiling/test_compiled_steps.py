@@ -50,11 +50,11 @@ def interpreted(function, example, tell):
     return lambda tensors: [graph(*tensors)]
 
 
-def plain(make=RULES["adamw"], clip_norm=None, decay=None, model=None):
+def plain(make=RULES["adamw"], clip_norm=None, decay=None, model=None, precision="float32"):
     task = Classification(model or network(), 3)
     task.train()
     average = MovingAverage(task, decay) if decay else None
-    return Stepper(task, {"": make(task.model.parameters())}, Device(name="cpu"), clip_norm, average)
+    return Stepper(task, {"": make(task.model.parameters())}, Device(name="cpu", precision=precision), clip_norm, average)
 
 
 def state(stepper):
@@ -128,6 +128,18 @@ def test_clipping_average_accumulation_and_ragged_batches_are_the_same(batches, 
     assert one.keys() == other.keys() == {"loss", "gradient_norm"}
     assert all(one[name] == pytest.approx(other[name], rel=1e-5) for name in one)
     assert compiled.average.updates == 20
+
+
+def test_bfloat16_is_used_where_steps_as_written_use_it(monkeypatch):
+    monkeypatch.setattr(library, "compiled", interpreted)
+    written, compiled = both(RULES["sgd"], precision="bfloat16")
+    train(written, 10)
+    train(compiled, 10)
+    assert compiled.run is not None
+    assert_same(written, compiled)
+    in_float32 = plain(RULES["sgd"])
+    train(in_float32, 10)
+    assert not torch.allclose(next(in_float32.task.parameters()), next(compiled.task.parameters()), rtol=1e-5, atol=1e-6)
 
 
 @needs_compiler
@@ -207,6 +219,17 @@ def test_compiled_training_resumes_exactly(way, monkeypatch):
         assert differing(alone, Kept(*given).go_on_from(Kept(*given).interrupt(step)).fit()) == [], f"interrupted at {step}"
 
 
+def test_a_run_that_is_resumed_keeps_to_what_it_chose_though_it_be_of_another_length(monkeypatch):
+    monkeypatch.setattr(library, "compiled", interpreted)
+    monkeypatch.setattr(choice, "pays", lambda task, steps, device: steps > 20)
+    always, never = (Kept(IRIS, f"+device.compile={word}", "epochs=3").fit() for word in ("true", "false"))
+    for epochs, same in ((9, always), (2, never)):
+        begun = Kept(IRIS, f"epochs={epochs}").interrupt(6)
+        ended = Kept(IRIS, "epochs=3").go_on_from(begun).fit()
+        assert ended.trainer.stepper.compiles is same.trainer.stepper.compiles
+        assert [name for name in differing(ended, same) if name.endswith(".safetensors")] == []
+
+
 def test_auto_compiles_where_steps_win_back_what_compiling_costs():
     task, device = plain().task, Device(name="cpu")
     saved = (6 + 5) * choice.SAVED  # layers with the loss's own, parameters
@@ -223,6 +246,20 @@ def test_without_a_compiler_auto_changes_nothing_and_true_says_why(monkeypatch, 
     told = []
     train(both(RULES["sgd"], told=told)[1], 3)
     assert told == ["steps are not compiled: there is no C++ compiler (g++, clang++, c++)"]
+
+
+def test_a_damaged_package_is_told_deleted_and_runs_as_written(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(library, "digest", lambda *given: "damaged")
+    (library.folder() / "damaged.pt2").write_bytes(b"no package")
+    written, told = plain(RULES["sgd"]), []
+    compiled = both(RULES["sgd"], told=told)[1]
+    train(written, 3)
+    train(compiled, 3)
+    assert len(told) == 1
+    assert told[0].startswith("steps are not compiled: ")
+    assert list(library.folder().iterdir()) == []
+    assert all(torch.equal(a, b) for a, b in zip(state(written), state(compiled), strict=True))
 
 
 def test_a_folder_that_others_may_write_to_is_not_used(monkeypatch, tmp_path):

@@ -19,9 +19,14 @@ MOST_BATCHES = 8  # micro-batches of a step, each of which is compiled
 
 
 def compiled(plain: Stepper, source: Source, accumulate: int, steps: int, tell: Callable[[str], None]) -> Stepper:
-    """Return what takes steps in compiled calls, where the config asks for it or it pays; else what takes them as written."""
-    asked = plain.device.compile
-    if asked is False or (asked == "auto" and not pays(plain.task, steps, plain.device)):
+    """Return what takes steps in compiled calls, where the config asks for it or it pays; else what takes them as written.
+
+    A run that is resumed keeps to what it chose when it began, whatever its length is now.
+    """
+    asked, before = plain.device.compile, plain.compiles
+    plain.compiles = False
+    wanted = asked if asked != "auto" else pays(plain.task, steps, plain.device) if before is None else before
+    if not wanted:
         return plain
     if why := obstacle(plain, source, accumulate):
         if asked is True:
@@ -36,7 +41,7 @@ def obstacle(plain: Stepper, source: Source, accumulate: int) -> str:
     if task.parts or not task.has_one_loss():
         return "the task descends several losses at a step"
     if not source.same_shapes or not source.batch_sizes:
-        return "its batches differ in shape"
+        return "the data does not promise batches of one shape"
     if plain.device.device.type not in DEVICES:
         return f"steps are compiled on {' and '.join(DEVICES)} only"
     if isinstance(task.model, Thawing):

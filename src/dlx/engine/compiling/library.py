@@ -42,15 +42,19 @@ def compiled(function: Callable[..., Tensor], example: Sequence[Tensor], tell: C
     """Return machine code that does what a function of tensors does, from the cache or new; raises NotCompilableError."""
     with _told():
         graph = traced(function, example)
-    package = folder() / f"{digest(graph, example)}.pt2"
+        package = folder() / f"{digest(graph, example)}.pt2"
     if not package.exists():
         if compiler() is None:
             raise NotCompilableError(f"there is no C++ compiler ({', '.join(COMPILERS)})")
         tell(f"compiling the step, which takes a minute or so; it is kept in {package.parent}")
         with _told(), _quiet():
             _make(graph, example, package)
-    with _told():
-        return load(package, example[0].device)
+    try:
+        with _told():
+            return load(package, example[0].device)
+    except NotCompilableError:
+        package.unlink(missing_ok=True)  # damaged: the next run compiles it anew
+        raise
 
 
 @contextmanager
@@ -97,15 +101,9 @@ def traced(function: Callable[..., Tensor], example: Sequence[Tensor]) -> Any:
 def digest(graph: Any, example: Sequence[Tensor]) -> str:
     """Name what a graph becomes: the same for the same operations, shapes, versions, instructions and threads."""
     shapes = [(tuple(t.shape), t.stride(), str(t.dtype), str(t.device)) for t in example]
-    constants = [
-        (name, value.detach().cpu().numpy().tobytes()) for name, value in sorted(vars(graph).items()) if _is_tensor(value)
-    ]
+    constants = [(name, value.tolist()) for name, value in sorted(vars(graph).items()) if isinstance(value, Tensor)]
     about = (FORMAT, graph.code, shapes, constants, torch.__version__, torch.get_num_threads(), sorted(cpu_flags()), OPTIONS)
     return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
 
 
 def folder() -> Path:
@@ -131,9 +129,8 @@ def _make(graph: Any, example: Sequence[Tensor], package: Path) -> None:
     try:
         with scratch.folder() as place, fresh_cache(dir=str(place)):
             exported = torch.export.export(graph, tuple(example), strict=False)
-            inductor.aoti_compile_and_package(
-                exported, package_path=str(partial), inductor_configs=dict(OPTIONS)
-            )  # torch adds to it
+            options = dict(OPTIONS)  # torch adds to them
+            inductor.aoti_compile_and_package(exported, package_path=str(partial), inductor_configs=options)
         os.replace(partial, package)
     finally:
         with suppress(OSError):

@@ -25,6 +25,7 @@ class CompiledStepper(Stepper):
 
     def __init__(self, plain: Stepper, usual: tuple[int, int], tell: Callable[[str], None]) -> None:
         super().__init__(plain.task, plain.optimizers, plain.device, plain.clip_norm, plain.average)
+        self.compiles = True
         self.usual, self.tell = usual, tell  # micro-batches of a step, and samples of each
         self.shapes: list[Any] = []  # of a compiled step's batches
         self.step: WholeStep | None = None

@@ -92,8 +92,9 @@ class WholeStep:
         weight: Any = 0.0
         self.fields, self.values = [], []
         for batch in batches:
-            with torch.enable_grad(), self.device.autocast():
-                loss: Loss = functional_call(self.task, {**tensors, **leaves}, (batch,))
+            with torch.enable_grad():
+                with self.device.autocast():
+                    loss: Loss = functional_call(self.task, {**tensors, **leaves}, (batch,))
                 if loss.part or loss.feedback is not None:
                     raise NotCompilableError("its loss tells the source of its samples")
                 value = loss.value if len(batches) == 1 else loss.value * loss.weight
