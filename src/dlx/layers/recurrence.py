@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dlx.layers.long_short_term import WEIGHTS, LongShortTerm
+from dlx.layers.operators import operator
+
 # B: batch, T: steps, F: features, H: size
 
 backward_of_tanh, backward_of_sigmoid = torch.ops.aten.tanh_backward, torch.ops.aten.sigmoid_backward
@@ -143,17 +146,7 @@ def gated_steps_backward(
     return flat
 
 
-LIBRARY = torch.library.Library("dlx", "FRAGMENT")
-WEIGHTS = "Tensor input, Tensor into, Tensor across, Tensor bias, Tensor other"
 GATES = "Tensor reset, Tensor update, Tensor fresh, Tensor recalled, Tensor output"
-
-
-def operator(schema: str, steps: Callable[..., Any], shaped: Callable[..., Any]) -> None:
-    """Make a loop over steps an operator of torch, that a compiler sees as a whole; `shaped` tells what it gives."""
-    name = schema.split("(")[0]
-    LIBRARY.define(schema)
-    LIBRARY.impl(name, steps, "CPU")
-    torch.library.register_fake(f"dlx::{name}", shaped, lib=LIBRARY)
 
 
 def empty_states(input: Tensor, into: Tensor, across: Tensor, *rest: Any) -> Tensor:
@@ -196,9 +189,9 @@ def followed(inner: Tensor, output: Tensor) -> Tensor:
 
 
 def serves(mode: str, input: Tensor) -> bool:
-    """Tell whether a direction of a layer runs here: float32 on a CPU. torch's LSTM is one of oneDNN's primitives, and faster."""
+    """Tell whether a direction of a layer runs here: float32 on a CPU. torch's LSTM is as quick, but cannot be compiled."""
     plain = input.device.type == "cpu" and input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return mode in STEPS and plain
+    return plain and (mode != "LSTM" or (torch.compiler.is_compiling() and torch.backends.mkldnn.is_available()))
 
 
 def run(mode: str, input: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -210,4 +203,5 @@ STEPS: dict[str, Callable[..., Tensor]] = {
     "RNN_TANH": lambda *given: SimpleRecurrence.apply(*given, False),
     "RNN_RELU": lambda *given: SimpleRecurrence.apply(*given, True),
     "GRU": GatedRecurrence.apply,
+    "LSTM": LongShortTerm.apply,
 }
