@@ -27,8 +27,8 @@ class Race:
 
 
 RACES = {
-    "mlp": Race("mlp", 32_768, 4), "simple_rnn": Race("simple_rnn", 2_048, 6),
-    "lstm": Race("lstm", 2_048, 4), "gru": Race("gru", 2_048, 3),
+    "mlp": Race("mlp", 32_768, 4), "simple_rnn": Race("simple_rnn", 1_024, 8),
+    "lstm": Race("lstm", 1_024, 8), "gru": Race("gru", 1_024, 6),
 }  # fmt: skip
 
 

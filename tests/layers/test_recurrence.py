@@ -5,17 +5,19 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from dlx.layers import recurrence
 from dlx.layers.recurrent import Recurrent
 
 KINDS = {"RNN_TANH": nn.RNN, "RNN_RELU": nn.RNN, "GRU": nn.GRU}
+TRACED = {**KINDS, "LSTM": nn.LSTM}
 
 
 def pair(mode, features, size, num_layers=1, bidirectional=False, sequences=True):
     """Make a layer that runs here, and the same one by torch alone."""
     more = {"nonlinearity": mode[4:].lower()} if mode.startswith("RNN") else {}
-    rnn = KINDS[mode](features, size, num_layers, batch_first=True, bidirectional=bidirectional, **more)
+    rnn = TRACED[mode](features, size, num_layers, batch_first=True, bidirectional=bidirectional, **more)
     return Recurrent(rnn, sequences), Recurrent(copy.deepcopy(rnn), sequences)
 
 
@@ -95,3 +97,27 @@ def test_other_numbers_and_machines_take_torchs_own_layers():
         assert not recurrence.serves("GRU", other)
     with torch.autocast("cpu", torch.bfloat16):
         assert not recurrence.serves("GRU", plain)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("mode", TRACED)
+def test_a_recorded_step_calls_every_loop_whole_and_is_that_of_torch(mode, padded, by_torch, monkeypatch):
+    own, other = pair(mode, 5, 7, num_layers=2, bidirectional=True)
+    input, weights, length = torch.randn(4, 9, 5), torch.randn(4, 9, 14), torch.tensor([9, 1, 4, 8])
+
+    def step(input, weights, length, *parameters):
+        named = dict(zip(dict(own.named_parameters()), (one.detach().requires_grad_() for one in parameters), strict=True))
+        output = torch.func.functional_call(own, named, (input, length if padded else None))
+        return output.detach(), *torch.autograd.grad((output * weights).sum(), list(named.values()))
+
+    given = [input, weights, length, *(one.detach() for one in own.parameters())]
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.compiler, "_is_compiling_flag", True)
+        graph = make_fx(step, tracing_mode="fake")(*given)
+    found, again = graph(*given), graph(*given)
+    assert sum("dlx" in str(node.target) for node in graph.graph.nodes) == 8  # two layers, two directions, there and back
+    assert all(torch.equal(a, b) for a, b in zip(found, again, strict=True))
+    output = by_torch(lambda: other(input, length if padded else None))
+    wanted = output.detach(), *torch.autograd.grad((output * weights).sum(), list(other.parameters()))
+    for one, right in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, right, rtol=1e-5, atol=2e-6)

@@ -2,6 +2,7 @@
 
 Here the input's share of all steps is one matrix product, a step is a product and its activations in place, and the gradients of
 the weights are one product at the end. What does not depend on the gradient that comes back is computed for all steps at once.
+The loops over the steps are operators of torch: a compiled step calls each of them as a whole, instead of unrolling it.
 Weights and their order are those of torch.nn.RNN and torch.nn.GRU.
 """
 
@@ -14,6 +15,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dlx.layers.long_short_term import WEIGHTS, LongShortTerm
+from dlx.layers.operators import operator
+
 # B: batch, T: steps, F: features, H: size
 
 backward_of_tanh, backward_of_sigmoid = torch.ops.aten.tanh_backward, torch.ops.aten.sigmoid_backward
@@ -24,12 +28,7 @@ class SimpleRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, into: Tensor, across: Tensor, bias: Tensor, other: Tensor, relu: bool) -> Tensor:
-        output = projected(input, into, bias + other)
-        weight, state = across.t().contiguous(), None
-        for step in output.unbind():
-            if state is not None:
-                torch.addmm(step, state, weight, out=step)
-            state = step.relu_() if relu else step.tanh_()
+        output: Tensor = torch.ops.dlx.simple_recurrence(input, into, across, bias, other, relu)
         ctx.save_for_backward(input, into, across, output)
         ctx.relu = relu
         return output
@@ -38,13 +37,7 @@ class SimpleRecurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
         input, into, across, output = ctx.saved_tensors
-        inner = torch.empty_like(output)  # gradients before the activations
-        undone = torch.ops.aten.threshold_backward if ctx.relu else backward_of_tanh
-        after = None
-        for step, state, grad in zip(*(reversed(one.unbind()) for one in (inner, output, given)), strict=True):
-            if after is not None:
-                grad = torch.addmm(grad, after, across, out=step)
-            after = undone.grad_input(grad, state, *([0] if ctx.relu else []), grad_input=step)
+        inner = torch.ops.dlx.simple_recurrence_backward(given, output, across, ctx.relu)
         bias = inner.sum((0, 1))
         return (
             behind(inner, into) if ctx.needs_input_grad[0] else None,
@@ -56,6 +49,29 @@ class SimpleRecurrence(torch.autograd.Function):
         )
 
 
+def simple_steps(input: Tensor, into: Tensor, across: Tensor, bias: Tensor, other: Tensor, relu: bool) -> Tensor:
+    """Return the state after every step: (T, B, H)."""
+    output = projected(input, into, bias + other)
+    weight, state = across.t().contiguous(), None
+    for step in output.unbind():
+        if state is not None:
+            step.addmm_(state, weight)
+        state = step.relu_() if relu else step.tanh_()
+    return output
+
+
+def simple_steps_backward(given: Tensor, output: Tensor, across: Tensor, relu: bool) -> Tensor:
+    """Return the gradients before the activations, of those after them: (T, B, H)."""
+    inner = torch.empty_like(output).copy_(given)  # at once, for its steps may lie far apart
+    slopes = (output > 0).to(output.dtype) if relu else torch.addcmul(output.new_ones(()), output, output, value=-1)
+    after = None
+    for step, slope in zip(reversed(inner.unbind()), reversed(slopes.unbind()), strict=True):
+        if after is not None:
+            step.addmm_(after, across)
+        after = step.mul_(slope)
+    return inner
+
+
 class GatedRecurrence(torch.autograd.Function):
     """A gated recurrent unit as in torch.nn.GRU, from h = 0: (T, B, F) -> (T, B, H).
 
@@ -64,48 +80,92 @@ class GatedRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, into: Tensor, across: Tensor, bias: Tensor, other: Tensor) -> Tensor:
-        size = across.shape[1]
-        added = torch.cat((bias[: 2 * size] + other[: 2 * size], bias[2 * size :])).chunk(3)
-        reset, update, new = (projected(input, *part) for part in zip(into.chunk(3), added, strict=True))
-        by_reset, by_update, by_new = (part.t().contiguous() for part in across.chunk(3))
-        recalled, output, state = torch.empty_like(new), torch.empty_like(new), new.new_zeros(new.shape[1:])
-        for r, z, n, q, after in zip(*(one.unbind() for one in (reset, update, new, recalled, output)), strict=True):
-            torch.addmm(r, state, by_reset, out=r).sigmoid_()
-            torch.addmm(z, state, by_update, out=z).sigmoid_()
-            torch.addmm(other[2 * size :], state, by_new, out=q)
-            n.addcmul_(r, q).tanh_()
-            state = torch.lerp(n, state, z, out=after)
-        ctx.save_for_backward(input, into, across, reset, update, new, recalled, output)
-        return output
+        found: list[Tensor] = torch.ops.dlx.gated_recurrence(input, into, across, bias, other)
+        ctx.save_for_backward(input, into, across, *found)
+        return found[-1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
-        input, into, across, reset, update, new, recalled, output = ctx.saved_tensors
-        factors = new.new_empty(4, *new.shape)  # of a step's gradient: those of r, z, q and n before their activations
-        shifted = torch.cat((torch.zeros_like(output[:1]), output[:-1]))
-        backward_of_tanh.grad_input(1 - update, new, grad_input=factors[3])
-        backward_of_sigmoid.grad_input(shifted - new, update, grad_input=factors[1])
-        backward_of_sigmoid.grad_input(recalled, reset, grad_input=factors[0])
-        factors[0] *= factors[3]
-        torch.mul(factors[3], reset, out=factors[2])
-        weights, grad = across.chunk(3), given[-1]
-        for step in range(len(output) - 1, -1, -1):
-            parts = torch.mul(factors[:, step], grad, out=factors[:, step])  # from here on the gradients themselves
-            if step:
-                grad = torch.addcmul(given[step - 1], grad, update[step])
-                for part, weight in zip(parts, weights, strict=False):
-                    grad.addmm_(part, weight)
-        inputs, states = (factors[0], factors[1], factors[3]), factors[:3]
-        biases = factors.sum((1, 2))
-        wanted = ctx.needs_input_grad[0]
+        input, into, across, *found = ctx.saved_tensors
+        inner: Tensor = torch.ops.dlx.gated_recurrence_backward(given, across, *found)
+        size = across.shape[1]
+        inputs, states, bias = inner[..., : 3 * size], inner[..., size:], inner.sum((0, 1))
+        of_into, first = met(inputs, input), inputs.flatten(0, 1)
         return (
-            behind(torch.cat(inputs, 2), into) if wanted else None,
-            torch.cat([met(part, input) for part in inputs]),
-            torch.cat([followed(part, output) for part in states]),
-            torch.cat((biases[0], biases[1], biases[3])),
-            biases[:3].flatten(),
-        )  # fmt: skip
+            (first @ torch.roll(into, size, 0)).view(*input.shape) if ctx.needs_input_grad[0] else None,
+            torch.roll(of_into, -size, 0),  # n, r, z to r, z, n
+            followed(states, found[-1]),
+            torch.roll(bias[: 3 * size], -size, 0),
+            bias[size:],
+        )
+
+
+def gated_steps(input: Tensor, into: Tensor, across: Tensor, bias: Tensor, other: Tensor) -> list[Tensor]:
+    """Return r, z, n, q and h of every step: (T, B, H) each."""
+    size, input = across.shape[1], input.contiguous()
+    added = torch.cat((bias[: 2 * size] + other[: 2 * size], bias[2 * size :])).chunk(3)
+    reset, update, new = (projected(input, *part) for part in zip(into.chunk(3), added, strict=True))
+    recalled = other[2 * size :].expand_as(new).clone(memory_format=torch.contiguous_format)
+    by_reset, by_update, by_new = (part.t().contiguous() for part in across.chunk(3))
+    output, state = torch.empty_like(new), new.new_zeros(new.shape[1:])
+    for r, z, n, q, after in zip(*(one.unbind() for one in (reset, update, new, recalled, output)), strict=True):
+        r.addmm_(state, by_reset).sigmoid_()
+        z.addmm_(state, by_update).sigmoid_()
+        n.addcmul_(r, q.addmm_(state, by_new)).tanh_()
+        state = torch.lerp(n, state, z, out=after)
+    return [reset, update, new, recalled, output]
+
+
+def gated_steps_backward(
+    given: Tensor, across: Tensor, reset: Tensor, update: Tensor, new: Tensor, recalled: Tensor, output: Tensor
+) -> Tensor:
+    """Return the gradients of n, r, z before their activations, and of q, of those of h: (T, B, 4 H).
+
+    They lie side by side, so that what comes of r, z and q is one product, and what comes of n, r and z another.
+    """
+    inner = new.new_empty(*new.shape[:2], 4, new.shape[2])  # first by what a step's gradient is multiplied
+    by_new, by_reset, by_update, by_recalled = inner.unbind(2)
+    backward_of_tanh.grad_input(1 - update, new, grad_input=by_new)
+    backward_of_sigmoid.grad_input(recalled, reset, grad_input=by_reset)
+    by_reset *= by_new
+    torch.mul(by_new, reset, out=by_recalled)
+    torch.neg(new, out=by_update)
+    by_update[1:] += output[:-1]
+    backward_of_sigmoid.grad_input(by_update, update, grad_input=by_update)
+    states = torch.empty_like(output).copy_(given)
+    flat = inner.flatten(2)
+    behind_steps = zip(*(one.unbind() for one in (states, inner, flat[:, :, new.shape[2] :], update)), strict=True)
+    after: tuple[Tensor, ...] | None = None
+    for state, parts, recurrent, z in reversed(list(behind_steps)):
+        if after is not None:
+            grad, later, kept = after
+            state.addcmul_(grad, kept).addmm_(later, across)
+        parts.mul_(state.unsqueeze(1))
+        after = state, recurrent, z
+    return flat
+
+
+GATES = "Tensor reset, Tensor update, Tensor fresh, Tensor recalled, Tensor output"
+
+
+def empty_states(input: Tensor, into: Tensor, across: Tensor, *rest: Any) -> Tensor:
+    """Make room for the states after every step."""
+    return input.new_empty(*input.shape[:2], across.shape[1])
+
+
+operator(f"simple_recurrence({WEIGHTS}, bool relu) -> Tensor", simple_steps, empty_states)
+operator(
+    "simple_recurrence_backward(Tensor given, Tensor output, Tensor across, bool relu) -> Tensor",
+    simple_steps_backward,
+    lambda given, output, across, relu: torch.empty_like(output),
+)
+operator(f"gated_recurrence({WEIGHTS}) -> Tensor[]", gated_steps, lambda *given: [empty_states(*given) for _ in range(5)])
+operator(
+    f"gated_recurrence_backward(Tensor given, Tensor across, {GATES}) -> Tensor",
+    gated_steps_backward,
+    lambda given, across, *gates: given.new_empty(*given.shape[:2], 4 * across.shape[1]),
+)
 
 
 def projected(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -120,7 +180,7 @@ def behind(inner: Tensor, weight: Tensor) -> Tensor:
 
 def met(inner: Tensor, input: Tensor) -> Tensor:
     """Return the gradient of the weights (H, F) that met the input."""
-    return inner.flatten(0, 1).t() @ input.flatten(0, 1)
+    return (input.flatten(0, 1).t() @ inner.flatten(0, 1)).t()
 
 
 def followed(inner: Tensor, output: Tensor) -> Tensor:
@@ -129,9 +189,9 @@ def followed(inner: Tensor, output: Tensor) -> Tensor:
 
 
 def serves(mode: str, input: Tensor) -> bool:
-    """Tell whether a direction of a layer runs here: float32 on a CPU. torch's LSTM is one of oneDNN's primitives, and faster."""
+    """Tell whether a direction of a layer runs here: float32 on a CPU. torch's LSTM is as quick, but cannot be compiled."""
     plain = input.device.type == "cpu" and input.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return mode in STEPS and plain
+    return plain and (mode != "LSTM" or (torch.compiler.is_compiling() and torch.backends.mkldnn.is_available()))
 
 
 def run(mode: str, input: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -143,4 +203,5 @@ STEPS: dict[str, Callable[..., Tensor]] = {
     "RNN_TANH": lambda *given: SimpleRecurrence.apply(*given, False),
     "RNN_RELU": lambda *given: SimpleRecurrence.apply(*given, True),
     "GRU": GatedRecurrence.apply,
+    "LSTM": LongShortTerm.apply,
 }
