@@ -111,7 +111,7 @@ class CenterDetector(nn.Module):
         taken, quality = wanted.taken, wanted.quality
         overlap = complete_box_iou_loss(found[taken], wanted.box[taken], reduction="none")
         sums = {
-            "loss_class": F.binary_cross_entropy_with_logits(logits, target, reduction="sum"),
+            "loss_class": _quality_focal_loss(logits, target),
             "loss_box": BOX_SHARE * (overlap * quality[taken]).sum(),
         }
         return sums, quality.sum(1).clamp_min(1).sum()
@@ -123,6 +123,12 @@ class CenterDetector(nn.Module):
         rows = [select(own, score, self.selection) for own, score in zip(box, raw["logits"].sigmoid(), strict=True)]
         found = stacked(rows)
         return found[0], found[1], found[2]
+
+
+def _quality_focal_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Sum the cross-entropies of scores, each times the square of its error, without which the background drowns small objects."""
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return ((target - logits.sigmoid()).square() * entropy).sum()
 
 
 def places(shapes: list[Any], strides: list[int], device: Any) -> tuple[Tensor, Tensor]:
