@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from contest import Clock
-from framework_common import BATCH, CLASSES, SHAPES, SIZE, SIZES, Race, data
-
-
-def network(name: str) -> Any:
-    """Make the network of Keras's layers, as they come."""
-    import keras
-    from keras import layers
-
-    keras.utils.set_random_seed(0)
-    kinds = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
-    if name == "mlp":
-        inner = [layers.Dense(size, "relu") for size in SIZES]
-    else:
-        inner = [kinds[name](SIZE, return_sequences=True), layers.Dense(64, "relu"), layers.Flatten()]
-    return keras.Sequential([keras.Input(SHAPES[name]), *inner, layers.Dense(CLASSES)])
+from framework_common import Race, data, is_image
+from framework_networks import in_keras
 
 
 def fit(race: Race, steps_per_execution: int) -> dict[str, float]:
@@ -28,7 +14,7 @@ def fit(race: Race, steps_per_execution: int) -> dict[str, float]:
     import keras
 
     _set_threads(keras.backend.backend(), race.threads)
-    model, clock, found = network(race.network), Clock(), dict[str, float]()
+    model, clock, found = in_keras(race.network), Clock(), dict[str, float]()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(), loss, steps_per_execution=steps_per_execution)
 
@@ -39,7 +25,10 @@ def fit(race: Race, steps_per_execution: int) -> dict[str, float]:
             elif epoch == race.epochs:
                 found.update(clock.stop(race.epochs * race.steps))
 
-    model.fit(*data(race), batch_size=BATCH, epochs=1 + race.epochs, verbose=0, callbacks=[Watch()])
+    inputs, target = data(race)
+    if is_image(race):
+        inputs = inputs.transpose(0, 2, 3, 1).copy()
+    model.fit(inputs, target, batch_size=race.batch, epochs=1 + race.epochs, verbose=0, callbacks=[Watch()])
     return found | {"parameters": sum(math.prod(variable.shape) for variable in model.trainable_variables)}
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 from typing import Any
 
 from contest import Clock, timed
-from framework_common import BATCH, CLASSES, SHAPES, SIZE, SIZES, Race, data
+from framework_common import CLASSES, SHAPES, Race, data, is_image
+from framework_networks import in_torch, in_yaml
 
 COMPILE = {"dlx": "false", "compiled": "true"}  # device.compile
 
@@ -21,15 +21,11 @@ def compiles() -> bool:
 
 def config(race: Race, contestant: str) -> str:
     """Write dlx's config."""
-    if race.network == "mlp":
-        inner = ", ".join(f"dense: {{size: {size}, activation: relu}}" for size in SIZES)
-    else:
-        inner = f"{race.network}: {{size: {SIZE}, return_sequences: true}}, dense: {{size: 64, activation: relu}}, flatten"
     compiled = f", compile: {COMPILE[contestant]}" if compiles() else ""
     return f"""
 task: classification
 data: random_rows
-model: {{name: sequential, layers: [{inner}, dense: num_classes]}}
+model: {in_yaml(race.network)}
 optimizer: {{name: adam, lr: 0.001}}
 steps: {race.steps * (1 + race.epochs) + 1}
 trainer: {{evaluate_every: 1000000, log_every: {race.steps}}}
@@ -54,7 +50,7 @@ def prepared(race: Race, contestant: str) -> Any:
         """Rows whose class is a noisy linear function."""
         rows = {"train": {"input": inputs, "target": target}, "val": {"input": inputs[:320], "target": target[:320]}}
         facts = {"input_shape": shape, "num_features": shape[-1], "num_classes": CLASSES}
-        return InMemorySource(seed, rows, facts, batch_size=BATCH)
+        return InMemorySource(seed, rows, facts, batch_size=race.batch)
 
     return prepare(spec.parse(config(race, contestant), "framework_speed"))
 
@@ -64,44 +60,24 @@ def dlx(race: Race, contestant: str) -> dict[str, float]:
     return timed(prepared(race, contestant), race.steps, race.steps * (1 + race.epochs))
 
 
-def network(name: str) -> Any:
-    """Make the network of PyTorch's layers."""
-    from torch import nn
-
-    kinds = {"simple_rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-    if name == "mlp":
-        pairs = itertools.pairwise((*SHAPES[name], *SIZES))
-        return nn.Sequential(*(part for pair in pairs for part in (nn.Linear(*pair), nn.ReLU())), nn.Linear(SIZES[-1], CLASSES))
-
-    class Steps(nn.Module):
-        def __init__(self):
-            super().__init__()
-            steps, features = SHAPES[name]
-            self.recurrent = kinds[name](features, SIZE, batch_first=True)
-            self.dense, self.last = nn.Linear(SIZE, 64), nn.Linear(64 * steps, CLASSES)
-
-        def forward(self, input):
-            return self.last(self.dense(self.recurrent(input)[0]).relu().flatten(1))
-
-    return Steps()
-
-
 def loop(race: Race, contestant: str) -> dict[str, float]:
-    """Train by a plain loop: batches gathered by indexing once an epoch, fused Adam, the loss read once an epoch."""
+    """Train by a plain loop: batches gathered by indexing once an epoch, fused Adam, channels_last, the loss read once an epoch."""
     import torch
     from torch.nn.functional import cross_entropy
 
     inputs, target = map(torch.from_numpy, data(race))
-    model, clock = network(race.network), Clock()
+    model, clock = in_torch(race.network), Clock()
+    if is_image(race):
+        model, inputs = (one.to(memory_format=torch.channels_last) for one in (model, inputs))
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     for epoch in range(1 + race.epochs):
         if epoch == 1:
             clock.start()
         order = torch.randperm(race.rows)
         shuffled, answers = inputs[order], target[order]
-        for start in range(0, race.rows, BATCH):
+        for start in range(0, race.rows, race.batch):
             optimizer.zero_grad()
-            loss = cross_entropy(model(shuffled[start : start + BATCH]), answers[start : start + BATCH])
+            loss = cross_entropy(model(shuffled[start : start + race.batch]), answers[start : start + race.batch])
             loss.backward()
             optimizer.step()
         loss.item()

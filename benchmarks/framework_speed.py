@@ -1,15 +1,17 @@
 """Steps per second of whole trainings of small networks, beside a plain loop of PyTorch and Keras on three backends, in one run.
 
-Every contestant trains the same network with Adam on the same rows in memory, in batches of 32 shuffled anew every epoch, in a
+Every contestant trains the same network with Adam on the same rows in memory, in batches shuffled anew every epoch, in a
 process of its own on as many cores as it has threads, in turn, several times; medians count, and ratios are taken round by
 round. The first epoch warms up, or compiles; the C library keeps memory given back, as dlx has it, for all of them.
 
     mlp         64-16-64-64-10, relu
     simple_rnn  50 steps of 8 numbers, a state of 128, dense 64 with relu at every step, flatten, dense 10; lstm and gru likewise
+    resnet20    images of 3x32x32 in batches of 128, a linear projection where a group begins
+    vgg16       images of 3x224x224 in batches of 8, all of its 134 million parameters, without dropout
 
     dlx         `dlx train` with its data pipeline, its check for non-finite numbers, a log line an epoch; not compiled
     compiled    the same under device.compile: true
-    loop        a plain loop of PyTorch at its best: batches gathered by index once an epoch, fused Adam
+    loop        a plain loop of PyTorch at its best: batches gathered by index once an epoch, fused Adam, channels_last
     jax, jax32  Keras by its own fit on JAX, with steps_per_execution 1 and 32
     tf32        Keras on TensorFlow, with 32
     torch       Keras on PyTorch
@@ -30,6 +32,7 @@ from dataclasses import replace
 import contest
 import framework_loops
 from framework_common import BIASES, RACES, SIZE, Race
+from framework_networks import in_torch
 
 KEEP = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647"  # what dlx.device.keep_pages asks for
 KERAS = {"jax": ("jax", 1), "jax32": ("jax", 32), "tf32": ("tensorflow", 32), "torch": ("torch", 1)}  # steps per execution
@@ -55,11 +58,11 @@ def run(name: str, race: Race, pythons: Mapping[str, str]) -> float:
     backend = KERAS[name][0] if name in KERAS else ""
     if backend:
         settings["KERAS_BACKEND"] = backend
-    numbers = [race.network, race.rows, race.epochs, race.threads]
+    numbers = [race.network, race.rows, race.epochs, race.batch, race.threads]
     python = pythons.get(backend, sys.executable)
     found = contest.child(__file__, "--child", name, *numbers, settings=settings, python=python)
-    wanted = sum(p.numel() for p in framework_loops.network(race.network).parameters())
-    if found["parameters"] != wanted - (BIASES[race.network] * SIZE if backend else 0):
+    wanted = sum(p.numel() for p in in_torch(race.network).parameters())
+    if found["parameters"] != wanted - (BIASES.get(race.network, 0) * SIZE if backend else 0):
         raise SystemExit(f"{name}: {found['parameters']:,} parameters, where PyTorch's network has {wanted:,}")
     return found["rate"]
 
@@ -84,7 +87,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=list(RACES), default=list(RACES))
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--python", nargs="+", default=[], metavar="BACKEND=PATH", help="interpreters that have Keras")
-    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=6, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         name, network, *numbers = given.child
@@ -98,7 +101,8 @@ def main() -> None:
     for threads in given.threads:
         for race in (replace(RACES[network], threads=threads) for network in given.networks):
             print(f"\n{race.network}, {threads} thread{'s' * (threads > 1)}: steps a second", flush=True)
-            contest.table(contest.in_turn(taking_part, given.rounds, lambda name, race=race: run(name, race, pythons)))
+            found = contest.in_turn(taking_part, given.rounds, lambda name, race=race: run(name, race, pythons))
+            contest.table(found, "8.4g")
 
 
 if __name__ == "__main__":
