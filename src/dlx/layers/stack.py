@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
@@ -170,16 +168,12 @@ def _keyed(key: str, module: nn.Module) -> dict[str, nn.Module]:
 
 
 def infer_shape(module: nn.Module, input_shape: Shape) -> Shape:
-    """Find the shape a module gives for one sample, by running a copy of it that holds no numbers."""
+    """Find the shape a new module gives for one sample, by running it on two of zeros.
+
+    It is not run without numbers, on torch's meta device, since the first operation there takes two seconds of imports.
+    """
+    device = next((parameter.device for parameter in module.parameters()), None)
     with torch.no_grad():
-        output = without_numbers(module).eval()(torch.empty((2, *input_shape), device="meta"))
+        output = module.eval()(torch.zeros((2, *input_shape), device=device))
+    module.train()
     return tuple(output.shape[1:])
-
-
-def without_numbers(module: nn.Module) -> nn.Module:
-    """Copy a module onto the meta device; its tensors are not copied and no random number is drawn."""
-    memo: dict[int, Any] = {}
-    for tensor in chain(module.parameters(), module.buffers()):
-        empty = tensor.detach().to("meta")
-        memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
-    return copy.deepcopy(module, memo)  # deepcopy takes what the memo holds, in an LSTM's own list of weights too

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tests.helpers.training import IRIS, Kept, differing
 from torch import nn
 
 from dlx.core import Loss, Task
 from dlx.engine.compiling import choice, library
+from dlx.engine.compiling.recording import operations
 from dlx.engine.compiling.stepper import CompiledStepper
 from dlx.engine.device import Device
 from dlx.engine.ema import MovingAverage
@@ -270,3 +272,34 @@ def test_a_folder_that_others_may_write_to_is_not_used(monkeypatch, tmp_path):
     told = []
     train(both(RULES["sgd"], told=told)[1], 3)
     assert "is no folder that its owner alone may write to" in told[0]
+
+
+def test_operations_are_named_by_what_they_do_and_to_what(monkeypatch):
+    def named(function):
+        return operations(function, [torch.ones(2, 3), torch.zeros(2, 3), torch.tensor([1.0, 2.0, 3.0])])
+
+    state = torch.get_rng_state()
+    same = {named(lambda a, b, c: torch.cat([a * 2 + b, F.dropout(a)]) * c) for _ in range(2)}
+    assert len(same) == 1
+    others = [
+        lambda a, b, c: torch.cat([a * 2.5 + b, F.dropout(a)]) * c,  # another number
+        lambda a, b, c: torch.cat([b * 2 + a, F.dropout(a)]) * c,  # another tensor
+        lambda a, b, c: torch.cat([a * 2 + b, F.dropout(b)]) * c,
+        lambda a, b, c: torch.cat([a * 2 - b, F.dropout(a)]) * c,  # another operation
+        lambda a, b, c: torch.cat([F.dropout(a), a * 2 + b]) * c,  # another order
+        lambda a, b, c: (torch.cat([a * 2 + b, F.dropout(a)]) * c, a)[1],  # another answer
+    ]
+    assert len(same | {named(other) for other in others}) == 1 + len(others)
+    held = [torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 4.0])]  # neither given nor made
+    assert len({named(lambda a, b, c, own=own: a * own) for own in held}) == 2
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_naming_a_step_changes_nothing():
+    stepper = CompiledStepper(plain(decay=0.9), (1, 8), print)
+    train(stepper, 1)  # as written: Adam makes what it keeps
+    step = stepper.whole_step([batch(1)])
+    given = [*step.held(), torch.tensor(step.numbers()), *batch(1).values()]
+    before = [one.clone() for one in given]
+    assert operations(step, given) == operations(step, given)
+    assert all(torch.equal(a, b) for a, b in zip(before, given, strict=True))

@@ -1,6 +1,6 @@
 """A function of tensors to machine code: traced, compiled by torch's inductor, and kept in the cache of dlx.
 
-A package's name in the cache follows from the graph, the versions and the machine, so that it is never stale. It holds a library
+A package's name in the cache follows from the operations, the versions and the machine, so that it is never stale. It holds a library
 that is loaded and run, so the folder belongs to its owner alone.
 """
 
@@ -21,12 +21,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlx.engine.compiling.recording import operations
 from dlx.engine.compiling.whole_step import NotCompilableError
 from dlx.storage import scratch
 from dlx.storage.machine import cpu_flags
 from dlx.storage.seal import cache_home
 
-FORMAT = 1  # of what the names of packages follow from
+FORMAT = 2  # of what the names of packages follow from
 COMPILERS = ("g++", "clang++", "c++")
 Run = Callable[[list[Tensor]], list[Tensor]]
 # Random numbers as torch draws them: a compiled step then sees the same ones as any other.
@@ -41,13 +42,13 @@ def compiler() -> str | None:
 def compiled(function: Callable[..., Tensor], example: Sequence[Tensor], tell: Callable[[str], None]) -> Run:
     """Return machine code that does what a function of tensors does, from the cache or new; raises NotCompilableError."""
     with _told():
-        graph = traced(function, example)
-        package = folder() / f"{digest(graph, example)}.pt2"
+        package = folder() / f"{digest(function, example)}.pt2"
     if not package.exists():
         if compiler() is None:
             raise NotCompilableError(f"there is no C++ compiler ({', '.join(COMPILERS)})")
-        tell(f"compiling the step, which takes a minute or so; it is kept in {package.parent}")
         with _told(), _quiet():
+            graph = traced(function, example)
+            tell(f"compiling the step, which takes a minute or so; it is kept in {package.parent}")
             _make(graph, example, package)
     try:
         with _told():
@@ -98,11 +99,11 @@ def traced(function: Callable[..., Tensor], example: Sequence[Tensor]) -> Any:
         torch.set_rng_state(before)
 
 
-def digest(graph: Any, example: Sequence[Tensor]) -> str:
-    """Name what a graph becomes: the same for the same operations, shapes, versions, instructions and threads."""
+def digest(function: Callable[..., Tensor], example: Sequence[Tensor]) -> str:
+    """Name what a function becomes: the same for the same operations, shapes, versions, instructions and threads."""
     shapes = [(tuple(t.shape), t.stride(), str(t.dtype), str(t.device)) for t in example]
-    constants = [(name, value.tolist()) for name, value in sorted(vars(graph).items()) if isinstance(value, Tensor)]
-    about = (FORMAT, graph.code, shapes, constants, torch.__version__, torch.get_num_threads(), sorted(cpu_flags()), OPTIONS)
+    machine = (torch.__version__, torch.get_num_threads(), sorted(cpu_flags()))
+    about = (FORMAT, operations(function, example), shapes, machine, OPTIONS)
     return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
 
 
