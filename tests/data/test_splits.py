@@ -1,8 +1,10 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from dlx.data.splits import draw
 from dlx.errors import ComponentError
@@ -15,6 +17,31 @@ def test_splits_are_a_partition_in_ascending_order(size, val, test, seed):
     assert all(numbers == sorted(numbers) for numbers in splits.values())
     assert set(splits) == {"train"} | {name for name, part in (("val", val), ("test", test)) if part}
     assert splits == draw(size, val, test, seed)
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=30, max_size=120),
+    st.floats(0.05, 0.6),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+)
+def test_what_is_drawn_is_what_scikit_learn_draws(labels, test, seed, stratified):
+    count = int(np.ceil(test * len(labels) - 1e-9))
+    try:
+        rest, part = train_test_split(
+            np.arange(len(labels)), test_size=count, random_state=seed, stratify=labels if stratified else None
+        )
+    except ValueError:
+        with pytest.raises(ComponentError):
+            draw(len(labels), 0.0, test, seed, labels if stratified else None)
+        return
+    splits = draw(len(labels), 0.0, test, seed, labels if stratified else None)
+    assert splits == {"train": sorted(rest.tolist()), "test": sorted(part.tolist())}
+    val = int(np.ceil(0.1 * len(labels) - 1e-9))
+    if val >= 5 and (not stratified or min(Counter(np.array(labels)[rest].tolist()).values()) > 1):
+        kept = np.array(labels)[rest] if stratified else None
+        drawn = train_test_split(rest, test_size=val, random_state=seed, stratify=kept)[1]  # of them in their drawn order
+        assert draw(len(labels), 0.1, test, seed, labels if stratified else None)["val"] == sorted(drawn.tolist())
 
 
 def test_the_test_split_does_not_depend_on_val():

@@ -13,7 +13,7 @@ from dlx.errors import ComponentError, UsageError
 
 T = TypeVar("T")
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-SplitSeed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
+SplitSeed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy's RandomState takes
 # What people call the splits, in folders, archives, columns and lists, whatever the case.
 SPLIT_WORDS = {
     "train": "train", "training": "train",
@@ -38,7 +38,7 @@ def draw(
 ) -> dict[str, list[int]]:
     """Divide the numbers below `size`, each part in ascending order; both fractions are of the whole.
 
-    With labels every class keeps its share (scikit-learn's train_test_split, stratified). The test examples are drawn first,
+    With labels every class keeps its share (as in scikit-learn's train_test_split, stratified). The test examples are drawn first,
     so they do not depend on `val`. A fraction of 0 gives no such split. Raises ComponentError where the examples are too few:
     `unit` says what one is called, `remedy` what to do about a class of only one.
     """
@@ -76,15 +76,42 @@ class Classes(NamedTuple):
 def _divide(
     numbers: np.ndarray, count: int, split_seed: int, classes: Classes | None, name: str, unit: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.model_selection import train_test_split
+    """Draw `count` of some numbers, as scikit-learn's train_test_split does, whose import takes a second of every start."""
+    refusal = f"cannot draw {count} of {len(numbers)} {unit}s for {name}: "
+    if count >= len(numbers):
+        raise ComponentError(f"{refusal}none would be left to train on", (name,))
+    random = np.random.RandomState(split_seed)
+    if classes is None:
+        order = random.permutation(len(numbers))
+        return numbers[order[count:]], numbers[order[:count]]
+    classes.refuse_rare(numbers, name)
+    _, codes, sizes = np.unique(classes.codes[numbers], return_inverse=True, return_counts=True)
+    if min(count, len(numbers) - count) < len(sizes):
+        least = f"{min(count, len(numbers) - count)} {unit}s cannot be of {len(sizes)} classes"
+        raise ComponentError(f"{refusal}{least}; every class is to be in both parts", (name,))
+    kept = _shared(sizes, len(numbers) - count, random)
+    drawn = _shared(sizes - kept, count, random)
+    of_class = np.split(np.argsort(codes, kind="stable"), np.cumsum(sizes)[:-1])
+    orders = [members[random.permutation(len(members))] for members in of_class]
+    rest = np.concatenate([order[:k] for order, k in zip(orders, kept, strict=True)])
+    part = np.concatenate([order[k : k + d] for order, k, d in zip(orders, kept, drawn, strict=True)])
+    return numbers[random.permutation(rest)], numbers[random.permutation(part)]
 
-    if classes:
-        classes.refuse_rare(numbers, name)
-    kept = classes.codes[numbers] if classes else None
-    try:
-        return tuple(train_test_split(numbers, test_size=count, random_state=split_seed, stratify=kept))
-    except ValueError as error:
-        raise ComponentError(f"cannot draw {count} of {len(numbers)} {unit}s for {name}: {error}", (name,)) from None
+
+def _shared(sizes: np.ndarray, count: int, random: np.random.RandomState) -> np.ndarray:
+    """Share `count` out among classes by their sizes; the largest remainders are rounded up, equal ones drawn by lot."""
+    exact = sizes / sizes.sum() * count
+    shares = np.floor(exact)
+    remainders = exact - shares
+    missing = int(count - shares.sum())
+    for remainder in np.unique(remainders)[::-1]:
+        if missing <= 0:
+            break
+        equal = np.flatnonzero(remainders == remainder)
+        chosen = random.choice(equal, size=min(len(equal), missing), replace=False)
+        shares[chosen] += 1
+        missing -= len(chosen)
+    return shares.astype(int)
 
 
 def chosen(parts: Mapping[str, T], checkpoint: Checkpoint) -> dict[str, T]:
