@@ -1,5 +1,7 @@
 """Steps taken in one compiled call do what steps as written do, and which ones are compiled follows from the batches alone."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -234,11 +236,10 @@ def test_a_run_that_is_resumed_keeps_to_what_it_chose_though_it_be_of_another_le
 
 def test_auto_compiles_where_steps_win_back_what_compiling_costs():
     task, device = plain().task, Device(name="cpu")
-    saved = (6 + 5) * choice.SAVED  # layers with the loss's own, parameters
-    enough = int(choice.COST / saved)
-    if library.compiler() is not None:
-        assert choice.pays(task, 2 * enough, device)
-    assert not choice.pays(task, enough // 2, device)
+    assert choice.parts(task) == 5 + 5  # layers, parameters
+    enough = math.ceil((choice.COST + 10 * choice.COST_OF_PART) / (10 * choice.SAVED))
+    assert choice.pays(task, enough + 1, device) == (library.compiler() is not None)
+    assert not choice.pays(task, enough - 1, device)
 
 
 def test_without_a_compiler_auto_changes_nothing_and_true_says_why(monkeypatch, tmp_path):

@@ -12,8 +12,9 @@ from dlx.engine.compiling.stepper import CompiledStepper
 from dlx.engine.device import Device
 from dlx.engine.step import Stepper
 
-COST = 60.0  # seconds that compiling takes, once for each experiment
-SAVED = 10e-6  # seconds that a step saves for every layer and every parameter's tensor: what torch takes to look them up
+# Seconds, counting every layer and every tensor of parameters as a part; benchmarks/compile_cost.py measures them.
+COST, COST_OF_PART = 20.0, 0.5  # of compiling a step, once for each experiment
+SAVED = 10e-6  # by every part at every step: what torch takes to look operations up
 DEVICES = ("cpu", "cuda")
 MOST_BATCHES = 8  # micro-batches of a step, each of which is compiled
 
@@ -57,5 +58,10 @@ def pays(task: nn.Module, steps: int, device: Device) -> bool:
     """Tell whether so many steps win back what compiling costs: `device.compile: auto`."""
     if device.device.type != "cpu" or library.compiler() is None:
         return False
-    layers = sum(not list(module.children()) for module in task.modules())
-    return steps * (layers + len(list(task.parameters()))) * SAVED >= COST
+    count = parts(task)
+    return steps * count * SAVED >= COST + count * COST_OF_PART
+
+
+def parts(task: nn.Module) -> int:
+    """Count the layers and the tensors of parameters."""
+    return sum(not list(module.children()) for module in task.modules()) + len(list(task.parameters()))
