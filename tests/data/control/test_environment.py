@@ -43,6 +43,16 @@ def test_an_unknown_environment_is_told_with_the_nearest(name, told, monkeypatch
     assert error.value.path == ("environment",)
 
 
+def test_packages_beside_gymnasium_are_imported_for_what_it_does_not_know_only(monkeypatch):
+    monkeypatch.setattr(catalogue, "PACKAGES", {"this": ("this", "This-")})  # a module that prints a poem
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    catalogue.make("CartPole-v1", {}).close()
+    assert "this" not in sys.modules
+    with pytest.raises(ComponentError):
+        catalogue.make("This-v0", {})
+    assert "this" in sys.modules
+
+
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     with pytest.raises(ComponentError, match="pip install 'dlx\\[control\\]'"):

@@ -21,20 +21,26 @@ PACKAGES = {
 
 
 def library() -> Any:
-    """Import gymnasium and the packages beside it; raises ComponentError where the extra is not installed."""
+    """Import gymnasium; raises ComponentError where the extra is not installed."""
     try:
         import gymnasium
     except ImportError:
         raise ComponentError("needs the extra 'control': pip install 'dlx[control]'") from None
-    for package in PACKAGES:
-        if importlib.util.find_spec(package):
+    return gymnasium
+
+
+def registered(name: str) -> Any:
+    """Import gymnasium and, where it does not know an environment itself, all packages beside it that are installed."""
+    gymnasium = library()
+    if name not in gymnasium.registry:
+        for package in filter(importlib.util.find_spec, PACKAGES):
             importlib.import_module(package)
     return gymnasium
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Any:
     """Make an environment; raises ComponentError where there is none of that name, or none with these settings."""
-    gymnasium = library()
+    gymnasium = registered(name)
     if name not in gymnasium.registry:
         raise ComponentError(f"'{name}': {_unknown(name, gymnasium.registry)}", ("environment",))
     try:
