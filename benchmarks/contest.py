@@ -133,13 +133,16 @@ def spread(values: Sequence[float], form: str = ".2f") -> str:
 
 
 def table(
-    rates: Mapping[str, Sequence[float]], form: str = "8.0f", more: Mapping[str, Mapping[str, str]] | None = None
+    rates: Mapping[str, Sequence[float]],
+    form: str = "8.0f",
+    more: Mapping[str, Mapping[str, str]] | None = None,
+    ours: str = "dlx",
 ) -> None:
-    """Print the contestants' rates, what else is told of each, and by how much dlx is faster."""
+    """Print the contestants' rates, what else is told of each, and by how much ours, dlx, is faster."""
     columns = more or {}
     heads = "".join(f" {heading:>8}" for heading in columns)
-    print(f"{'':10} {'median':>8} {'least':>8} {'most':>8}{heads}   dlx is faster by")
+    print(f"{'':10} {'median':>8} {'least':>8} {'most':>8}{heads}   {ours} is faster by")
     for name, row in rates.items():
         numbers = " ".join(f"{value:{form}}" for value in (statistics.median(row), min(row), max(row)))
         others = "".join(f" {column[name]}" for column in columns.values())
-        print(f"{name:10} {numbers}{others}   {spread(paired(rates.get('dlx', row), row))}", flush=True)
+        print(f"{name:10} {numbers}{others}   {spread(paired(rates.get(ours, row), row))}", flush=True)

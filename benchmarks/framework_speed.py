@@ -102,7 +102,7 @@ def main() -> None:
         for race in (replace(RACES[network], threads=threads) for network in given.networks):
             print(f"\n{race.network}, {threads} thread{'s' * (threads > 1)}: steps a second", flush=True)
             found = contest.in_turn(taking_part, given.rounds, lambda name, race=race: run(name, race, pythons))
-            contest.table(found, "8.4g")
+            contest.table(found, "8.4g", ours="compiled" if "compiled" in found else "dlx")
 
 
 if __name__ == "__main__":
