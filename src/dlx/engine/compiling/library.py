@@ -30,8 +30,9 @@ from dlx.storage.seal import cache_home
 FORMAT = 2  # of what the names of packages follow from
 COMPILERS = ("g++", "clang++", "c++")
 Run = Callable[[list[Tensor]], list[Tensor]]
-# Random numbers as torch draws them: a compiled step then sees the same ones as any other.
-OPTIONS: dict[str, Any] = {"fallback_random": True}
+# Random numbers as torch draws them: a compiled step then sees the same ones as any other. A thread is given 4,096 numbers at
+# least: what is smaller is over before a second thread has begun.
+OPTIONS: dict[str, Any] = {"fallback_random": True, "cpp.min_chunk_size": 4096}
 
 
 def compiler() -> str | None:
