@@ -20,7 +20,7 @@ def compiles() -> bool:
 
 
 def config(race: Race, contestant: str) -> str:
-    """Write dlx's config."""
+    """Write dlx's config, with the threads that dlx chooses."""
     compiled = f", compile: {COMPILE[contestant]}" if compiles() else ""
     return f"""
 task: classification
@@ -29,7 +29,7 @@ model: {in_yaml(race.network)}
 optimizer: {{name: adam, lr: 0.001}}
 steps: {race.steps * (1 + race.epochs) + 1}
 trainer: {{evaluate_every: 1000000, log_every: {race.steps}}}
-device: {{name: cpu, threads: {race.threads}{compiled}}}
+device: {{name: cpu{compiled}}}
 """
 
 

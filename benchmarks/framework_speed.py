@@ -9,7 +9,8 @@ round. The first epoch warms up, or compiles; the C library keeps memory given b
     resnet20    images of 3x32x32 in batches of 128, a linear projection where a group begins
     vgg16       images of 3x224x224 in batches of 8, all of its 134 million parameters, without dropout
 
-    dlx         `dlx train` with its data pipeline, its check for non-finite numbers, a log line an epoch; not compiled
+    dlx         `dlx train` with its data pipeline, its check for non-finite numbers, a log line an epoch; not compiled.
+                Small networks run on one thread, as dlx chooses, whatever number there is
     compiled    the same under device.compile: true
     loop        a plain loop of PyTorch at its best: batches gathered by index once an epoch, fused Adam, channels_last
     jax, jax32  Keras by its own fit on JAX, with steps_per_execution 1 and 32
