@@ -52,6 +52,24 @@ def test_the_score_of_a_prediction_is_the_loss_with_its_names():
     assert float(sum(score.scalars.values())) == pytest.approx(loss.value.item(), rel=1e-6)
 
 
+def test_mirrored_views_answer_an_image_and_its_mirror_image_alike():
+    class Leaning(Pixels):
+        """It adds to the right what it does not see on the left."""
+
+        def forward(self, input):
+            return {name: out + torch.linspace(0, 3, out.shape[3]) for name, out in super().forward(input).items()}
+
+    made, batch = task(Leaning(), views="mirror").eval(), masked()
+    turned = {"input": batch["input"].flip(-1), "target": batch["target"].flip(-1)}
+    one, other = made.predict(batch), made.predict(turned)
+    assert torch.allclose(one["pixel_probability"], other["pixel_probability"].flip(-1), atol=1e-6)
+    assert made.score(one, batch).value.item() == pytest.approx(made.score(other, turned).value.item(), rel=1e-6)
+    plain = task(Leaning(), views="one").eval()
+    both = [plain.outputs(batch)["out"], plain.outputs(turned)["out"].flip(-1)]
+    assert torch.allclose(one["outputs"]["out"], torch.stack(both).mean(0), atol=1e-6)
+    assert torch.equal(made(batch).value, plain(batch).value)  # training sees one view
+
+
 def test_lovasz_of_a_wholly_right_answer_is_0_and_of_a_wholly_wrong_one_1():
     target = torch.tensor([0, 0, 1, 1, 1])
     right = F.one_hot(target, 2).T.float() * 100

@@ -26,7 +26,8 @@ class SemanticSegmentation(Task):
     The model gives logits (B, num_classes, H, W), or a mapping with them as `out` and those of an auxiliary head as `aux`,
     whose loss counts `auxiliary` times. Pixels whose target is -1 count for nothing. Losses of pixels: cross_entropy, or
     focal (Lin et al. 2017, gamma 2); `dice` and `lovasz` (Berman et al. 2018) say how much these losses of whole images are
-    worth beside it. An answer must beat the training split's most frequent class at every pixel; where the data does not
+    worth beside it. With `views: mirror` an answer is the mean of the logits of an image and of its mirror image, turned back,
+    training aside. An answer must beat the training split's most frequent class at every pixel; where the data does not
     count the pixels of its classes, the most frequent class of each image, which it would have to know.
     """
 
@@ -48,11 +49,12 @@ class SemanticSegmentation(Task):
         lovasz: NonNegativeFloat = 0.0,
         auxiliary: NonNegativeFloat = 0.4,
         class_weights: ClassWeights = None,
+        views: Literal["one", "mirror"] = "one",
     ) -> None:
         super().__init__(model)
         self.num_classes, self.class_counts, self.auxiliary = num_classes, class_counts, auxiliary
         self.mean, self.std = channel_mean, channel_std
-        self.loss, self.shares = loss, {"dice": dice, "lovasz": lovasz}
+        self.views, self.loss, self.shares = views, loss, {"dice": dice, "lovasz": lovasz}
         if loss == "none" and not dice + lovasz:
             raise ComponentError("leaves nothing to learn by; give dice or lovasz a share", ("loss",))
         if class_weights == "balanced" and not class_counts:
@@ -91,9 +93,14 @@ class SemanticSegmentation(Task):
 
     def predict(self, batch: Batch) -> Batch:
         """Give every pixel a label (B, H, W), and the classes' probabilities (B, C, H, W)."""
-        outputs = self.outputs(batch)
+        outputs = self.outputs(batch) if self.views == "one" else self.averaged(batch)
         logits = outputs["out"].float()
         return {"pixel_probability": logits.softmax(1), "label": logits.argmax(1), "outputs": outputs}
+
+    def averaged(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Average the outputs for images and for their mirror images."""
+        mirrored = self.outputs({**batch, "input": batch["input"].flip(-1)})
+        return {name: (output + mirrored[name].flip(-1)) / 2 for name, output in self.outputs(batch).items()}
 
     def score(self, prediction: Batch, batch: Batch) -> Loss:
         """Compute the loss of a prediction, as training does."""
