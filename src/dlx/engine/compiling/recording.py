@@ -17,11 +17,11 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 
-class _Told(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Told(TorchDispatchMode):
     """Digests the operations that are called: their names, settings, and which tensors they take from which."""
 
     def __init__(self, given: Sequence[Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        TorchDispatchMode.__init__(self)
         self.digest = hashlib.sha256()
         self.number_of: Any = WeakTensorKeyDictionary()
         self.count = 0
