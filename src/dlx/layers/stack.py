@@ -170,7 +170,7 @@ def _keyed(key: str, module: nn.Module) -> dict[str, nn.Module]:
 def infer_shape(module: nn.Module, input_shape: Shape) -> Shape:
     """Find the shape a new module gives for one sample, by running it on two of zeros.
 
-    It is not run without numbers, on torch's meta device, since the first operation there takes two seconds of imports.
+    It is not run without numbers, on torch's meta device, where the first operation imports for a second.
     """
     device = next((parameter.device for parameter in module.parameters()), None)
     with torch.no_grad():
