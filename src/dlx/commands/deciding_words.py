@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from dlx.commands.explaining import Explanation
+from dlx.commands.explanation import Explanation
 from dlx.core import Batch
 from dlx.errors import one_line
 

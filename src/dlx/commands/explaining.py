@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from dlx.commands.deciding_words import DecidingWords
+from dlx.commands.explanation import Explanation
 from dlx.core import Attending, Batch
 from dlx.errors import DlxError, UsageError
 from dlx.storage import files
 
 ENDING = "_explained.png"
 LONGEST = 255  # bytes of a file's name, where the file system does not say
-
-
-class Explanation(ABC):
-    """Adds to answers why they were given; `lines` writes them for people, a line each, where they are not to be a table."""
-
-    lines: Callable[[Iterator[dict[str, Any]]], Iterator[str]] | None = None
-
-    @abstractmethod
-    def add(self, examples: Sequence[Any], batch: Batch, prediction: Batch, answers: list[dict[str, Any]]) -> None:
-        """Explain the answers to examples, which are those of a batch; raises DlxError."""
 
 
 def explanation(learner: Any, facts: Mapping[str, Any], processor: Any, folder: Path | None) -> Explanation:
@@ -43,8 +34,6 @@ def explanation(learner: Any, facts: Mapping[str, Any], processor: Any, folder: 
         )
     if folder is not None:
         raise UsageError(f"--output {folder}: the words that decide are printed, and no file is written")
-    from dlx.commands.deciding_words import DecidingWords
-
     return DecidingWords(learner, processor)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 Kind = Literal["words", "characters", "bytes", "bpe", "unigram"]
@@ -107,41 +106,3 @@ class Bytes(Tokenizer):
 def split(kind: Kind, text: str) -> list[str]:
     """Split a text into words and marks, or into characters."""
     return WORD.findall(text) if kind == "words" else list(text)
-
-
-def fit_tokenizer(kind: Kind, lowercase: Case, texts: Iterable[str], most: int, least_count: int) -> Tokenizer:
-    """Learn a tokenizer from the training split's texts.
-
-    words, characters: the `most` frequent pieces that occur at least so often. bpe, unigram: `most` codes in all.
-    """
-    if lowercase == "marked":
-        from dlx.processors.text.capitals import Capitals, mark
-
-        return Capitals(fit_tokenizer(kind, False, map(mark, texts), most, least_count))
-    given = (text.lower() for text in texts) if lowercase else texts
-    if kind == "bytes":
-        return Bytes(lowercase)
-    if kind == "bpe" or kind == "unigram":
-        from dlx.processors.subwords import Subwords
-
-        return Subwords.fit(kind, lowercase, given, most)
-    counts: Counter[str] = Counter()
-    for text in given:
-        counts.update(split(kind, text))
-    kept = sorted((piece for piece, count in counts.items() if count >= least_count), key=lambda p: (-counts[p], p))
-    return Words(kind, lowercase, kept[:most])
-
-
-def restored_tokenizer(state: Mapping[str, Any]) -> Tokenizer:
-    """Make a tokenizer again from what it said of itself."""
-    if state["lowercase"] == "marked":
-        from dlx.processors.text.capitals import Capitals
-
-        return Capitals(restored_tokenizer({**state, "lowercase": False}))
-    if state["kind"] == "bytes":
-        return Bytes(state["lowercase"])
-    if state["kind"] in ("bpe", "unigram"):
-        from dlx.processors.subwords import Subwords
-
-        return Subwords.from_state(state)
-    return Words(state["kind"], state["lowercase"], state["vocabulary"])

@@ -68,7 +68,7 @@ TEXT = {
 
 def answers_in_words():
     from dlx.processors.text.text_to_text import TextToTextProcessor
-    from dlx.processors.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizers import fit_tokenizer
 
     shared = fit_tokenizer("words", True, KNOWN, 100, 1)
     return TextToTextProcessor(shared, shared, 6, 8)
@@ -237,7 +237,7 @@ def hearer():
     from dlx.processors.speech.language_model import LanguageModel
     from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
     from dlx.processors.speech.transcripts import Writing
-    from dlx.processors.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizers import fit_tokenizer
 
     words = ["go", "pets"]
     tokenizer = fit_tokenizer("characters", False, [" ".join(words)], 100, 1)
@@ -334,7 +334,7 @@ def texts(folder):
     """Fit the processor of a few texts."""
     from dlx.processors.text.lines import Line
     from dlx.processors.text.processor import TextProcessor
-    from dlx.processors.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizers import fit_tokenizer
 
     known = ["A good film.", "not good", "It isn't dull"]
     processor = TextProcessor(fit_tokenizer("words", True, known, 100, 1), 6, ["bad", "good"])
@@ -372,7 +372,7 @@ def beginnings(folder):
     """Make the processor of beginnings of texts."""
     from dlx.processors.text.continued_text import ContinuedTextProcessor
     from dlx.processors.text.lines import Line
-    from dlx.processors.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizers import fit_tokenizer
 
     examples = [Line(text) for text in (*KNOWN, "", "something nobody knows, and more of it than is read")]
     processor = ContinuedTextProcessor(fit_tokenizer("words", True, KNOWN, 100, 1), 6)
@@ -399,7 +399,7 @@ def speech(folder):
     from dlx.processors.speech.features import FeatureOptions, Features
     from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
     from dlx.processors.speech.transcripts import Writing
-    from dlx.processors.tokenizer import fit_tokenizer
+    from dlx.processors.tokenizers import fit_tokenizer
 
     recordings.write(folder / "long.wav", np.concatenate([recordings.tone("go", n) for n in range(12)]))
     recordings.words(folder, 2)

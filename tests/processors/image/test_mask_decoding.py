@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlx.processors.image.decoding import BadImageError, Decoding, restore
-from dlx.processors.image.mask_decoding import VOID, MaskDecoding
+from dlx.processors.image.decoding import BadImageError, Decoding
+from dlx.processors.image.mask_decoding import VOID, MaskDecoding, restore
 
 PALETTE = [0, 0, 0, 128, 0, 0, 0, 128, 0] + [224, 224, 192] * 253
 

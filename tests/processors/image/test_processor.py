@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from dlx.errors import UsageError
-from dlx.processors.image.decoding import BadImageError, Decoding, restore
+from dlx.processors.image.decoding import BadImageError, Decoding
+from dlx.processors.image.mask_decoding import restore
 from dlx.processors.image.processor import ImageProcessor
 
 DECODING = Decoding(4, 6)

@@ -7,7 +7,8 @@ import torch
 
 from dlx.processors.text.continued_text import ContinuedTextProcessor
 from dlx.processors.text.lines import Line
-from dlx.processors.tokenizer import BEGIN, END, SPECIAL, fit_tokenizer
+from dlx.processors.tokenizer import BEGIN, END, SPECIAL
+from dlx.processors.tokenizers import fit_tokenizer
 
 
 @pytest.fixture

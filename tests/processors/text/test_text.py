@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.text.lines import read_texts
-from dlx.processors.tokenizer import END, SPECIAL, UNKNOWN, Bytes, fit_tokenizer, restored_tokenizer, split
+from dlx.processors.tokenizer import END, SPECIAL, UNKNOWN, Bytes, split
+from dlx.processors.tokenizers import fit_tokenizer, restored_tokenizer
 
 
 def test_words_are_runs_of_letters_and_single_marks():

@@ -20,7 +20,8 @@ from typing import Any
 
 from dlx.data.image.names import Reference
 from dlx.data.image.worker import Worker
-from dlx.processors.image.decoding import FILE_BYTES, BadImageError, Decoding, restore, unreadable
+from dlx.processors.image.decoding import FILE_BYTES, BadImageError, Decoding, unreadable
+from dlx.processors.image.mask_decoding import restore
 from dlx.storage import files
 
 CHUNK = 64  # images to an order

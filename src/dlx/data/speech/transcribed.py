@@ -17,7 +17,7 @@ from dlx.processors.speech.language_model import LanguageModel
 from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
 from dlx.processors.speech.transcripts import Writing
 from dlx.processors.text.lines import read_lines
-from dlx.processors.tokenizer import fit_tokenizer
+from dlx.processors.tokenizers import fit_tokenizer
 
 log = logging.getLogger("dlx")
 

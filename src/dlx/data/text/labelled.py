@@ -19,7 +19,7 @@ from dlx.data.text.source import TextSource
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.labels import distinct
 from dlx.processors.text.processor import TextProcessor
-from dlx.processors.tokenizer import fit_tokenizer
+from dlx.processors.tokenizers import fit_tokenizer
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dlx.data.text.parts import digest, divide, tell_cut, tell_shared
 from dlx.data.text.source import TextSource
 from dlx.errors import UsageError
 from dlx.processors.text.text_to_text import TextToTextProcessor
-from dlx.processors.tokenizer import fit_tokenizer
+from dlx.processors.tokenizers import fit_tokenizer
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dlx.data.text.parts import digest, divide, tell_cut, tell_shared
 from dlx.data.text.source import TextSource
 from dlx.errors import UsageError
 from dlx.processors.text.continued_text import ContinuedTextProcessor
-from dlx.processors.tokenizer import fit_tokenizer
+from dlx.processors.tokenizers import fit_tokenizer
 
 
 def unlabelled_source(

@@ -7,7 +7,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -224,12 +224,3 @@ def padded_size(wide: int, high: int, width: int, height: int) -> tuple[int, int
 
 RESIZE = {"squash": _squash, "crop": _crop, "pad": _pad}
 BILINEAR = Image.Resampling.BILINEAR
-
-
-def restore(state: Mapping[str, Any]) -> Decoding:
-    """Make the settings again, whatever kind of decoding they are of."""
-    if "values" not in state:
-        return Decoding(**state)
-    from dlx.processors.image.mask_decoding import MaskDecoding  # which extends this module's class
-
-    return MaskDecoding.restored(state)

@@ -99,3 +99,8 @@ def _pack(color: Color) -> int:
 
 def _unpacked(value: int) -> Color:
     return value >> 16, (value >> 8) & 255, value & 255
+
+
+def restore(state: Mapping[str, Any]) -> Decoding:
+    """Make the settings again, whatever kind of decoding they are of."""
+    return MaskDecoding.restored(state) if "values" in state else Decoding(**state)

@@ -12,7 +12,8 @@ from dlx.processors.speech.features import Features
 from dlx.processors.speech.language_model import LanguageModel
 from dlx.processors.speech.reader import AudioReader, restored_features
 from dlx.processors.speech.transcripts import Writing
-from dlx.processors.tokenizer import Tokenizer, restored_tokenizer
+from dlx.processors.tokenizer import Tokenizer
+from dlx.processors.tokenizers import restored_tokenizer
 from dlx.registry import processors
 
 

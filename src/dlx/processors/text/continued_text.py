@@ -11,7 +11,8 @@ from dlx.core import Batch
 from dlx.processors.text.base import Texts
 from dlx.processors.text.encoding import Cuts, described, marked, padded
 from dlx.processors.text.lines import Line
-from dlx.processors.tokenizer import BEGIN, Tokenizer, restored_tokenizer
+from dlx.processors.tokenizer import BEGIN, Tokenizer
+from dlx.processors.tokenizers import restored_tokenizer
 from dlx.registry import processors
 
 

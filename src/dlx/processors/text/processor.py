@@ -10,7 +10,8 @@ from dlx.processors.targets import ClassTarget
 from dlx.processors.text.base import Texts
 from dlx.processors.text.encoding import Encoder
 from dlx.processors.text.lines import Line
-from dlx.processors.tokenizer import WORD, Tokenizer, restored_tokenizer
+from dlx.processors.tokenizer import WORD, Tokenizer
+from dlx.processors.tokenizers import restored_tokenizer
 from dlx.registry import processors
 
 

@@ -9,7 +9,8 @@ from dlx.core import Batch
 from dlx.processors.text.base import Texts
 from dlx.processors.text.encoding import Encoder, marked
 from dlx.processors.text.lines import Line
-from dlx.processors.tokenizer import Tokenizer, restored_tokenizer
+from dlx.processors.tokenizer import Tokenizer
+from dlx.processors.tokenizers import restored_tokenizer
 from dlx.registry import processors
 
 
