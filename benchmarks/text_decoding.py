@@ -44,10 +44,11 @@ def batched(texts: list[tuple[list[int], int]]) -> list[tuple[Any, Any, Any]]:
 
 def trained(path: str, count: int) -> tuple[Any, list[tuple[list[int], int]]]:
     """Load a run's model, and texts evenly from its test split; their answers may have as many pieces as in the run."""
+    from dlx.assembly.experiment import restored
     from dlx.assembly.restore import load
 
     loaded = load(path)
-    built = loaded.experiment(loaded.spec([]), loaded.trained_on({"test"}), lambda plan: None)
+    built = restored(loaded.spec([]), loaded.trained_on({"test"}), lambda plan: None)
     loaded.fill(built.task)
     texts = [
         (codes[:length], built.task.most)

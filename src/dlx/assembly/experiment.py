@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from dlx import registry
+from dlx.assembly import classifier, policy
 from dlx.assembly.learner import Learner, build_learner, processor_fact
 from dlx.assembly.plan import Plan
 from dlx.assembly.planner import draft
@@ -20,6 +21,7 @@ from dlx.config.values import Spec
 from dlx.core import HasOutputPath, Metric, Source, shortened, to_device
 from dlx.engine.evaluator import evaluating
 from dlx.errors import ComponentError, ConfigError, DlxError, Fault
+from dlx.storage import weights
 from dlx.storage.failures import is_memory
 
 
@@ -49,6 +51,15 @@ def prepare(spec: Spec, trained_on: TrainedOn | None = None, approve: Callable[[
             raise ConfigError(faults + _further_faults(drafted, faults))
         approve(drafted)
         return assemble(drafted, trained_on)
+
+
+def restored(spec: Spec, trained_on: TrainedOn, approve: Callable[[Plan], None]) -> Experiment:
+    """Build the experiment of a checkpoint, of its own config or of one like it, on what it was trained on; raises SpecError.
+
+    The weights stay as chance has them: `Loaded.fill` puts the checkpoint's in.
+    """
+    with weights.withheld():
+        return prepare(spec, trained_on, approve)
 
 
 def _further_faults(drafted: Plan, faults: list[Fault]) -> list[Fault]:
@@ -101,9 +112,7 @@ def metric_facts(source: Source, facts: Mapping[str, Any], references: dict[str,
     """
 
     def load_trained(path: str) -> Any:
-        from dlx.assembly.classifier import load  # it builds what the checkpoint names, as this module does
-
-        loaded = load(path)
+        loaded = classifier.load(path)
         if references is not None:
             references[path] = digest(path)
         return loaded
@@ -118,10 +127,8 @@ def task_facts(source: Source, trained_on: TrainedOn | None, references: dict[st
         return {}
 
     def load_policy(name: str) -> Any:
-        from dlx.assembly.policy import SCRIPTED, of_source  # it builds what the checkpoint names, as this module does
-
-        loaded = of_source(source, name)
-        if name != SCRIPTED:
+        loaded = policy.of_source(source, name)
+        if name != policy.SCRIPTED:
             references[name] = digest(name)
         return loaded
 

@@ -1,4 +1,4 @@
-"""A trained policy: to play in its own environment, or to say what it would do in another training's."""
+"""A trained policy, to say what it would do in another training's environment."""
 
 from __future__ import annotations
 
@@ -8,22 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlx.assembly.experiment import Experiment
-from dlx.assembly.restore import Loaded, load
+from dlx.assembly.restore import load
 from dlx.core import Act, Batch, Source, Task
-from dlx.engine.actor import Actor
 from dlx.errors import ComponentError, DlxError
 
 SCRIPTED = "scripted"
 ACTION = "action"  # the word that tasks predict which act
 SHAPING = ("input_shape", "num_actions", "action_size")  # facts that a policy and an environment must share
-
-
-def playing(loaded: Loaded, overrides: list[str], trusted: bool = False) -> tuple[Experiment, Actor]:
-    """Build the experiment of a checkpoint, and what acts in its data's environment with its weights; raises SpecError."""
-    built = loaded.experiment(loaded.spec(overrides), loaded.trained_on(()), lambda plan: loaded.approve(plan, trusted))
-    loaded.fill(built.task)
-    return built, Actor(built.task, built.device)
 
 
 def scripted(source: Source) -> Act:

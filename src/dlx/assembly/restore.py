@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ from dlx.storage.locating import locate, run_of
 from dlx.storage.plugins import given_to
 
 if TYPE_CHECKING:
-    from dlx.assembly.experiment import Experiment
     from dlx.assembly.learner import Learner
     from dlx.assembly.plan import LearnerPlan, Plan
     from dlx.assembly.trained_on import TrainedOn
@@ -74,17 +73,6 @@ class Loaded:
             task = build_task(plan, self.json("facts.json"), self.processor())
         self.fill(task)
         return task
-
-    def experiment(self, described: Spec, trained_on: TrainedOn, approve: Callable[[Plan], None]) -> Experiment:
-        """Build a whole experiment, of its own config or of one like it, on what it was trained on; raises SpecError.
-
-        The weights stay as chance has them: `fill` puts the checkpoint's in.
-        """
-        from dlx.assembly.experiment import prepare
-        from dlx.storage import weights
-
-        with weights.withheld():
-            return prepare(described, trained_on, approve)
 
     def fill(self, task: Task) -> None:
         """Put its weights into a task."""

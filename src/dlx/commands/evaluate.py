@@ -25,12 +25,12 @@ def evaluate(path: str, overrides: list[str], split: str, trust: bool = False) -
     """
     loaded = load(path)
     described = loaded.spec(overrides)
-    from dlx.assembly.experiment import reads_training
+    from dlx.assembly.experiment import reads_training, restored
     from dlx.engine import evaluator
     from dlx.engine.actor import Actor
 
     trained_on = loaded.trained_on({split, *(["train"] if reads_training(described) else [])})
-    built = loaded.experiment(described, trained_on, lambda plan: loaded.approve(plan, trust))
+    built = restored(described, trained_on, lambda plan: loaded.approve(plan, trust))
     loaded.fill(built.task)
     if split not in built.source.splits():
         raise UsageError(f"the data has no split '{split}'; it has {', '.join(built.source.splits())}")

@@ -27,7 +27,7 @@ def play(
     """
     _refuse_form(form)
     loaded = load(path)
-    from dlx.assembly.policy import playing  # torch loads only once the checkpoint is known to be whole
+    from dlx.assembly.playing import playing  # torch loads only once the checkpoint is known to be whole
 
     built, actor = playing(loaded, overrides, trust)
     try:

@@ -61,7 +61,7 @@ def _untrained(what: str, environment: str | None, overrides: list[str]) -> tupl
 def _trained(path: str, environment: str | None, overrides: list[str]) -> tuple[Any, Any, dict[str, Any]]:
     if environment is not None:
         raise UsageError(f"a checkpoint plays in its own environment; another one: --set data.environment={environment}")
-    from dlx.assembly.policy import playing
+    from dlx.assembly.playing import playing
     from dlx.assembly.restore import load
 
     loaded = load(path)

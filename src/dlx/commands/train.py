@@ -51,7 +51,7 @@ def train(
     `trust` lets a run made elsewhere, resumed by its name alone, read and fetch what its config names.
     """
     path, described = _describe(config, overrides, name, resume, runs)
-    from dlx.assembly.experiment import prepare  # torch loads only once the config's structure is sound
+    from dlx.assembly.experiment import prepare, restored  # torch loads only once the config's structure is sound
     from dlx.assembly.trainer import build_trainer
 
     if resume and path.exists():
@@ -61,7 +61,7 @@ def train(
         # By a config of the user's own the user has said what may be read; by a run's, its maker has.
         earlier, trusted = Loaded(found, contents.read(found)), trust or not _is_folder(config)
         trained_on = earlier.trained_on()
-        built = earlier.experiment(described, trained_on, lambda plan: _approve(plan, path, earlier, trusted))
+        built = restored(described, trained_on, lambda plan: _approve(plan, path, earlier, trusted))
         trained_on.refuse_changed(built.source, f"data '{built.plan.data.name}'")
         trained_on.refuse_other_references(built.references)
     else:
