@@ -1,7 +1,8 @@
 """What compiling a step costs, and what it saves: the two numbers by which `device.compile: auto` chooses.
 
-For every network: seconds that the compiled step takes the first time with an empty cache and with a full one, microseconds of
-a step as written and compiled (medians), and what is saved for every layer and every tensor of parameters.
+For every network: seconds that the compiled step takes the first time with an empty cache and with a full one; with a full one,
+too, those from the end of importing torch to the end of that step, with all of dlx's imports and preparations; microseconds of a
+step as written and compiled (medians), and what is saved for every layer and every tensor of parameters.
 
     python benchmarks/compile_cost.py [--networks mlp gru] [--threads 1] [--steps 200]
 """
@@ -26,22 +27,24 @@ def child(network: str, contestant: str, threads: int, steps: int) -> dict[str, 
     """Take some steps, the second of which compiles; tell how long that took, and the median of the others."""
     import torch
 
+    imported = time.perf_counter()
     from dlx.engine.compiling.choice import parts
     from dlx.engine.trainer import Trainer
 
     torch.set_num_threads(threads)
     race = RACES[network]
     experiment = framework_loops.prepared(replace(race, rows=race.batch * steps, epochs=0, threads=threads), contestant)
-    took, descend = [], Trainer.descend
+    took, ends, descend = [], [], Trainer.descend
 
     def timed(self, group):
         start = time.perf_counter()
         descend(self, group)
+        ends.append(time.perf_counter() - imported)
         took.append(time.perf_counter() - start)
 
     Trainer.descend = timed
     contest.train(experiment, lambda step, scalars: None)
-    return {"second": took[1], "step": statistics.median(took[2:-1]), "parts": parts(experiment.task)}
+    return {"second": took[1], "begun": ends[1], "step": statistics.median(took[2:-1]), "parts": parts(experiment.task)}
 
 
 def main() -> None:
@@ -56,7 +59,8 @@ def main() -> None:
         return
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-given.threads :])
     print(contest.machine("torch"))
-    print(f"{'':10} {'parts':>6} {'cold s':>7} {'warm s':>7} {'as written us':>14} {'compiled us':>12} {'saved us a part':>16}")
+    heads = ("parts", "cold s", "warm s", "begun s", "as written us", "compiled us", "saved us a part")
+    print(" ".join([f"{'':10}", *(f"{head:>{max(len(head), 8)}}" for head in heads)]))
     for network in given.networks:
         with tempfile.TemporaryDirectory() as cache:
             settings = {"XDG_CACHE_HOME": cache, "OMP_NUM_THREADS": str(given.threads)}
@@ -65,8 +69,12 @@ def main() -> None:
             runs = [contest.child(__file__, *options, "--child", network, name, settings=settings) for name in names]
         written, cold, warm = runs
         saved = (written["step"] - warm["step"]) / written["parts"]
-        steps = f"{1e6 * written['step']:14,.0f} {1e6 * warm['step']:12,.0f} {1e6 * saved:16.1f}"
-        print(f"{network:10} {written['parts']:6.0f} {cold['second']:7.1f} {warm['second']:7.2f} {steps}", flush=True)
+        row = (
+            f"{written['parts']:.0f}", f"{cold['second']:.1f}", f"{warm['second']:.2f}", f"{warm['begun']:.2f}",
+            f"{1e6 * written['step']:,.0f}", f"{1e6 * warm['step']:,.0f}", f"{1e6 * saved:.1f}",
+        )  # fmt: skip
+        cells = (f"{cell:>{max(len(head), 8)}}" for head, cell in zip(heads, row, strict=True))
+        print(" ".join([f"{network:10}", *cells]), flush=True)
 
 
 if __name__ == "__main__":
