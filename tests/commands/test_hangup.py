@@ -22,7 +22,7 @@ def begun(run):
 def test_a_closed_terminal_stops_training_with_a_checkpoint_unless_nohup_asks_otherwise(tmp_path, nohup):
     (tmp_path / "iris.yaml").write_text(IRIS)
     run = tmp_path / "runs" / "iris"
-    choices = ["epochs=100000", "trainer.log_every=1"]
+    choices = ["epochs=100000", "trainer.log_every=1", "+device.compile=false"]  # so many steps would be compiled
     command = [sys.executable, "-m", "dlx", "train", "iris.yaml", *choices]
     child, terminal = pty.fork()
     if child == 0:
