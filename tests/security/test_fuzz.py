@@ -10,12 +10,12 @@ from fuzz.mutations import shrink
 from fuzz.trial import READERS
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "fuzz_readers.py"
-MOST, INPUTS = 150, {"run": 30}  # of a run each draws a figure
+INPUTS = {"run": 60}  # each draws a figure
 
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_hostile_input_is_a_value_or_one_message(reader):
-    inputs = INPUTS.get(reader, MOST)
+    inputs = INPUTS.get(reader, 300)
     command = [
         sys.executable,
         SCRIPT,

@@ -131,7 +131,10 @@ def _annotation(file: str, names: Sequence[str], faults: list[Fault]) -> Annotat
     for number, line in enumerate(lines, 1):
         if line.strip():
             box = _box(line, f"{file}:{number}", names)
-            (found.boxes if isinstance(box, Box) else faults).append(box)  # type: ignore[arg-type]
+            if isinstance(box, Box):
+                found.boxes.append(box)
+            else:
+                faults.append(box)
     return found
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlx.engine.compiling.recording import operations
+from dlx.engine.compiling.recording import aside, operations
 from dlx.engine.compiling.whole_step import NotCompilableError
 from dlx.storage import scratch
 from dlx.storage.machine import cpu_flags
@@ -89,15 +89,8 @@ def traced(function: Callable[..., Tensor], example: Sequence[Tensor]) -> Any:
     """Record what a function of tensors does, without doing it; what depends on their values cannot be recorded."""
     from torch.fx.experimental.proxy_tensor import make_fx  # a second, which only a compiled run needs
 
-    before = torch.get_rng_state()
-    flags: Any = torch.compiler
-    was, flags._is_compiling_flag = flags._is_compiling_flag, True  # what `torch.compiler.is_compiling` tells layers
-    try:
-        with torch.no_grad(), _quiet():
-            return make_fx(function, tracing_mode="fake")(*example)
-    finally:
-        flags._is_compiling_flag = was
-        torch.set_rng_state(before)
+    with aside(example[0].device), _quiet():
+        return make_fx(function, tracing_mode="fake")(*example)
 
 
 def digest(function: Callable[..., Tensor], example: Sequence[Tensor]) -> str:

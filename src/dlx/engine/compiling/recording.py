@@ -7,7 +7,8 @@ two of imports, which a run whose step is compiled already does not need.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,11 +18,11 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 
-class _Told(TorchDispatchMode):
+class _Told(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Digests the operations that are called: their names, settings, and which tensors they take from which."""
 
     def __init__(self, given: Sequence[Tensor]) -> None:
-        TorchDispatchMode.__init__(self)
+        super().__init__()  # type: ignore[no-untyped-call]
         self.digest = hashlib.sha256()
         self.number_of: Any = WeakTensorKeyDictionary()
         self.count = 0
@@ -44,8 +45,10 @@ class _Told(TorchDispatchMode):
 
     def name(self, value: Any) -> str:
         """Name an argument: a tensor by its number, or by its values where no operation made it."""
+        if isinstance(value, torch.Generator):
+            return "generator"
         if not isinstance(value, Tensor):
-            return f"{type(value).__name__} {value!r}" if not isinstance(value, torch.Generator) else "generator"
+            return f"{type(value).__name__} {value!r}"
         number = self.number_of.get(value)
         if number is not None:
             return f"tensor {number}"
@@ -56,12 +59,18 @@ class _Told(TorchDispatchMode):
 def operations(function: Callable[..., Tensor], example: Sequence[Tensor]) -> str:
     """Digest what a function of tensors does with some; they and the random numbers stay as they are."""
     copies = [one.detach().clone(memory_format=torch.preserve_format) for one in example]
-    device = copies[0].device
+    with aside(copies[0].device), _Told(copies) as told:
+        output = function(*copies)
+    return f"{told.digest.hexdigest()} {told.name(output)}"
+
+
+@contextmanager
+def aside(device: torch.device) -> Iterator[None]:
+    """Have layers behave as in a compiled step, whose gradients are its own affair, and leave the random numbers as they are."""
     flags: Any = torch.compiler
     was, flags._is_compiling_flag = flags._is_compiling_flag, True  # what `torch.compiler.is_compiling` tells layers
     try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad(), _Told(copies) as told:
-            output = function(*copies)
-        return f"{told.digest.hexdigest()} {told.name(output)}"
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
+            yield
     finally:
         flags._is_compiling_flag = was

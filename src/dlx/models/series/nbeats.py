@@ -46,11 +46,11 @@ def basis(kind: Stack, inputs: int, horizon: int, degree: int) -> tuple[Tensor, 
     """Return the curves of a stack over past (C, L) and future (C', H): points, polynomials, or sines and cosines."""
     if kind == "generic":
         return torch.zeros(inputs, 0), torch.zeros(horizon, 0)
-    lengths = (inputs, horizon)
+    past, future = (torch.arange(n) / n for n in (inputs, horizon))
     if kind == "trend":
-        past, future = ([(torch.arange(n) / n) ** power for power in range(degree + 1)] for n in lengths)
-        return torch.stack(past), torch.stack(future)
-    return tuple(_waves(torch.arange(n) / n, horizon // 2) for n in lengths)  # type: ignore[return-value]
+        powers = range(degree + 1)
+        return torch.stack([past**power for power in powers]), torch.stack([future**power for power in powers])
+    return _waves(past, horizon // 2), _waves(future, horizon // 2)
 
 
 def _waves(time: Tensor, count: int) -> Tensor:
