@@ -37,6 +37,11 @@ def test_importing_dlx_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False True\n"
 
 
+def test_a_training_that_compiles_nothing_imports_no_compiler():
+    code = f"import sys, dlx; dlx.train({CONFIG!r}, name='lean'); print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "True False\n"
+
+
 def test_what_is_not_offered_is_told():
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         dlx.trian  # noqa: B018

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
 from dlx.engine.lean import bare_step, clip_to, clips_at_once, common_norm
+from dlx.registry import optimizers
 
 
 def clip(gradients, most):
@@ -85,3 +86,18 @@ def test_norms_between_the_two_sides_of_the_bound_are_torchs():
 def test_gradients_of_two_types_are_left_to_torch():
     assert clips_at_once([torch.zeros(2), torch.zeros(3)])
     assert not clips_at_once([torch.zeros(2), torch.zeros(3, dtype=torch.float64)])
+
+
+@pytest.mark.parametrize("name", optimizers.names())
+def test_every_optimizer_steps_as_torchs_own_does(name):
+    kind = optimizers.get(name)
+    ours, theirs = network(), network()
+    lean, own = (kind(groups(model), lr=0.002) for model in (ours, theirs))
+    step = bare_step(lean)
+    for number in range(3):
+        for model in (ours, theirs):
+            descend(model, number)
+        step()
+        own.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+    assert torch.is_grad_enabled()

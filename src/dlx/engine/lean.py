@@ -6,6 +6,7 @@ For networks that step in a millisecond the looking up takes a tenth of it.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,9 +44,16 @@ def clip_to(gradients: list[Tensor], norm: Tensor, found: float, most: float) ->
 
 
 def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
-    """Give an optimizer's step without the profiling range torch wraps it in: 4 % of a small model's step."""
+    """Give an optimizer's step without what torch wraps it in.
+
+    Its profiling range is 4 % of a small model's step; and where gradients could flow through a step, which no setting of dlx
+    asks for, it imports the compiler to say where one may not trace it.
+    """
     step: Any = type(optimizer).step
-    bare = functools.partial(step.__wrapped__, optimizer) if getattr(step, "hooked", False) else optimizer.step
+    if step.__module__.startswith("torch.optim."):
+        bare: Any = torch.no_grad()(functools.partial(inspect.unwrap(step), optimizer))
+    else:
+        bare = functools.partial(step.__wrapped__, optimizer) if getattr(step, "hooked", False) else optimizer.step
     is_plain = type(optimizer) in (Adam, AdamW) and all(map(_is_plain, optimizer.param_groups))
     return functools.partial(_step_adam, optimizer, bare) if is_plain else bare
 

@@ -1,12 +1,31 @@
 """torch.optim's optimizers by name; their own signatures are the schema."""
 
+from typing import Any
+
 import torch
+from torch.optim import Optimizer
 
 from dlx.registry import optimizers
 
 # How a step is carried out is the device's choice, not the experiment's.
 HIDDEN = ("foreach", "capturable", "differentiable", "maximize", "fused")
 
+HOUSEKEEPING = ("add_param_group", "state_dict", "load_state_dict", "zero_grad")
+
+
+def _leave_out_the_compiler() -> None:
+    """Have torch's optimizers keep house without its compiler, which takes a second and a half to import.
+
+    Torch never lets these functions be traced: at its first call each asks the compiler for a form of it that is not, and
+    keeps that beside it. It finds the function itself there; dlx traces none of them.
+    """
+    for name in HOUSEKEEPING:
+        plain: Any = getattr(getattr(Optimizer, name), "__wrapped__", None)
+        if plain is not None:
+            plain.__dynamo_disable = plain
+
+
+_leave_out_the_compiler()
 for _name, _class in {
     "sgd": torch.optim.SGD,
     "adam": torch.optim.Adam,
