@@ -34,6 +34,10 @@ class _Told(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.number_of[tensor] = self.count
         self.count += 1
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # what is not compiled need not be kept from it, for which torch would import its compiler
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         arguments = tree_map(self.name, (args, kwargs or {}))
         output = func(*args, **(kwargs or {}))
