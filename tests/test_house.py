@@ -17,7 +17,7 @@ MOST_LINES, MOST_PARAMETERS, MOST_ENTRIES, MOST_FRAMES, MOST_IGNORED = 300, 12, 
 # Where `getattr` and `hasattr` are asked of what is no component: types, torch's and torchvision's objects, the system.
 FOREIGN = {
     "__init__.py", "commands/signals.py", "data/image/torchvision_arrays.py", "data/image/torchvision_files.py",
-    "data/table/scikit_learn.py", "engine/lean.py", "models/torchvision_weights.py", "registry/registry.py",
+    "data/shipped.py", "engine/lean.py", "models/torchvision_weights.py", "registry/registry.py",
     "registry/signatures.py", "storage/files.py", "storage/run.py",
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """torch.optim's optimizers by name; their own signatures are the schema."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from dlx.registry import optimizers
 # How a step is carried out is the device's choice, not the experiment's.
 HIDDEN = ("foreach", "capturable", "differentiable", "maximize", "fused")
 
-HOUSEKEEPING = ("add_param_group", "state_dict", "load_state_dict", "zero_grad")
+HOUSEKEEPING = (Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict, Optimizer.zero_grad)
 
 
 def _leave_out_the_compiler() -> None:
@@ -19,10 +20,9 @@ def _leave_out_the_compiler() -> None:
     Torch never lets these functions be traced: at its first call each asks the compiler for a form of it that is not, and
     keeps that beside it. It finds the function itself there; dlx traces none of them.
     """
-    for name in HOUSEKEEPING:
-        plain: Any = getattr(getattr(Optimizer, name), "__wrapped__", None)
-        if plain is not None:
-            plain.__dynamo_disable = plain
+    for method in HOUSEKEEPING:
+        plain: Any = inspect.unwrap(method)
+        plain.__dynamo_disable = plain
 
 
 _leave_out_the_compiler()

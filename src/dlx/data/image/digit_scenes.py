@@ -12,6 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from dlx.augmentation.pipeline import AugmentationList
 from dlx.core import Source
+from dlx.data import shipped
 from dlx.data.image.annotated import VisionFacts
 from dlx.data.image.box_source import BoxSource, padded
 from dlx.data.image.instances import Drawn, Instances
@@ -108,14 +109,12 @@ def digit_scenes(
 
 def make(split: str, count: int, size: int, split_seed: int) -> list[Scene]:
     """Draw the scenes of a split."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    order = np.random.default_rng([split_seed, 0]).permutation(len(bunch.target))
+    known = shipped.read("digits")
+    order = np.random.default_rng([split_seed, 0]).permutation(len(known.target))
     first, last = (int(share * len(order)) for share in SHARE[split])
     own, number = order[first:last], list(SHARE).index(split)
     made = (np.random.default_rng([split_seed, 1, number, scene]) for scene in range(count))
-    return [draw_scene(draw, bunch.images[own], bunch.target[own], size) for draw in made]
+    return [draw_scene(draw, known.data.reshape(-1, 8, 8)[own], known.target[own], size) for draw in made]
 
 
 def draw_scene(draw: np.random.Generator, digits: np.ndarray, labels: np.ndarray, size: int) -> Scene:

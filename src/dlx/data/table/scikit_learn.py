@@ -6,6 +6,7 @@ import torch
 from pydantic import PositiveInt
 
 from dlx.core import Processor, Source
+from dlx.data import shipped
 from dlx.data.splits import Fraction, SplitSeed, draw
 from dlx.data.table.source import NumberTable
 from dlx.processors.targets import ClassTarget, NumberTarget, Target
@@ -46,19 +47,16 @@ def _register(name: str, summary: str) -> None:
 
 
 def _load(name: str, drawing: dict) -> tuple[NumberTable, Target]:
-    from sklearn import datasets
-
-    raw = {"scaled": False} if name == "diabetes" else {}  # the file itself is standardised over all its rows
-    bunch = getattr(datasets, f"load_{name}")(**raw)
+    table = shipped.read(name)
     target: Target
     if name == "diabetes":
-        target, classes = NumberTarget.fit("progression", list(map(repr, bunch.target.tolist()))), None
-        labels = torch.tensor(bunch.target, dtype=torch.float64)[:, None]
+        target, classes = NumberTarget.fit("progression", list(map(repr, table.target.tolist()))), None
+        labels = torch.tensor(table.target, dtype=torch.float64)[:, None]
     else:
-        target = ClassTarget("class", [str(label) for label in bunch.target_names])
-        classes = [target.names[label] for label in bunch.target]
-        labels = torch.tensor(bunch.target, dtype=torch.int64)
-    return NumberTable(bunch.data, labels, bunch.feature_names, draw(len(labels), **drawing, labels=classes)), target
+        target = ClassTarget("class", table.classes)
+        classes = [target.names[label] for label in table.target]
+        labels = torch.tensor(table.target, dtype=torch.int64)
+    return NumberTable(table.data, labels, table.columns, draw(len(labels), **drawing, labels=classes)), target
 
 
 for _name, _summary in TABLES.items():
