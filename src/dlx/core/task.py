@@ -40,10 +40,10 @@ class Task(nn.Module):
         descends = cls.forward is not Task.forward or cls.losses is not Task.losses
         return ([] if descends else ["forward"]) + (["predict"] if cls.predict is Task.predict else [])
 
-    @classmethod
-    def has_one_loss(cls) -> bool:
-        """Return whether `forward` is all that is descended."""
-        return cls.losses is Task.losses
+    @property
+    def recordable(self) -> bool:
+        """Tell whether the losses of all batches of a shape come from the same operations, so that one step may be recorded."""
+        return type(self).losses is Task.losses
 
     def run(self, batch: Batch) -> Any:
         """Call the model on the words of the batch it reads."""

@@ -105,7 +105,7 @@ class Stepper:
             self.divide(part, gradients, weight, group)
             found = clip_grad_norm_(self.parameters[part], self.clip_norm).item() if self.clip_norm else 0.0
         if self.clip_norm:
-            add(totals, f"gradient_norm{'/' * bool(part)}{part}", found, 1.0)
+            add(totals, of_part("gradient_norm", part), found, 1.0)
         self.steps[part]()
 
     def divide(self, part: str, gradients: list[Tensor], weight: float, group: Sequence[Batch]) -> None:
@@ -130,7 +130,7 @@ class Stepper:
         """Add a loss's numbers to the totals; raises NonFiniteError."""
         if not math.isfinite(value):
             raise NonFiniteError(f"{named(part)} is {value}{samples(group)}")
-        add(totals, f"loss/{part}" if part else "loss", value, weight)
+        add(totals, of_part("loss", part), value, weight)
         for name, number in scalars.items():
             self.refuse_taken(name, part)
             add(totals, name, float(number), weight)
@@ -148,6 +148,11 @@ def add(totals: Totals, name: str, value: float, weight: float) -> None:
     total = totals.setdefault(name, [0.0, 0.0])
     total[0] += value * weight
     total[1] += weight
+
+
+def of_part(name: str, part: str) -> str:
+    """Name a part's number for the log."""
+    return f"{name}/{part}" if part else name
 
 
 def named(part: str) -> str:

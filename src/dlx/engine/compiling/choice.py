@@ -39,8 +39,8 @@ def compiled(plain: Stepper, source: Source, accumulate: int, steps: int, tell: 
 def obstacle(plain: Stepper, source: Source, accumulate: int) -> str:
     """Say what keeps the steps of a training from being compiled; "" where nothing is known to."""
     task = plain.task
-    if task.parts or not task.has_one_loss():
-        return "the task descends several losses at a step"
+    if not task.recordable:
+        return "what the task descends may differ from step to step"
     if not source.same_shapes or not source.batch_sizes:
         return "the data does not promise batches of one shape"
     if plain.device.device.type not in DEVICES:

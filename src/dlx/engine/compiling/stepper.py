@@ -13,7 +13,7 @@ from dlx.core import Batch
 from dlx.engine.compiling import library
 from dlx.engine.compiling.rules import rule_of
 from dlx.engine.compiling.whole_step import NotCompilableError, WholeStep
-from dlx.engine.step import NonFiniteError, Stepper, Totals, add, named, samples
+from dlx.engine.step import NonFiniteError, Stepper, Totals, add, named, of_part, samples
 
 
 class CompiledStepper(Stepper):
@@ -44,7 +44,7 @@ class CompiledStepper(Stepper):
     def is_usual(self, group: Sequence[Batch]) -> bool:
         """Tell whether a step has the usual size, and the optimizer has made what it keeps."""
         usual = len(group) == self.usual[0] and all(len(batch["index"]) == self.usual[1] for batch in group)
-        return usual and has_state(self.optimizers[""])
+        return usual and all(map(has_state, self.optimizers.values()))
 
     def compile(self, group: Sequence[Batch]) -> None:
         """Make the one call of a step of these shapes, or give it up and say why."""
@@ -60,15 +60,14 @@ class CompiledStepper(Stepper):
 
     def whole_step(self, group: Sequence[Batch]) -> WholeStep:
         """Return a step of these batches as a function; raises NotCompilableError."""
-        rule = rule_of(self.optimizers[""])
-        if rule is None:
-            raise NotCompilableError(
-                f"the optimizer {type(self.optimizers['']).__name__} is not among those that can be compiled"
-            )
+        rules = {part: (optimizer, rule_of(optimizer)) for part, optimizer in self.optimizers.items()}
+        known = {part: (optimizer, rule) for part, (optimizer, rule) in rules.items() if rule is not None}
+        if unknown := [type(optimizer).__name__ for part, optimizer in self.optimizers.items() if part not in known]:
+            raise NotCompilableError(f"the optimizer {unknown[0]} is not among those that can be compiled")
         if any(not isinstance(value, Tensor) for batch in group for value in batch.values()):
             raise NotCompilableError("its batches hold more than tensors")
         words = [list(batch) for batch in group]
-        return WholeStep(self.task, self.optimizers[""], rule, self.device, self.clip_norm, self.average, words)
+        return WholeStep(self.task, known, self.device, self.clip_norm, self.average, words)
 
     def take(self, tensors: list[Tensor], group: Sequence[Batch], totals: Totals) -> None:
         """Take a step in one call, and read its numbers; raises NonFiniteError, with the parameters as they were."""
@@ -77,13 +76,15 @@ class CompiledStepper(Stepper):
         self.held[-1] = torch.tensor(self.step.numbers(), device=self.device.device)
         told = iter(self.run([*self.held, *tensors])[0].tolist())
         self.feedback = []
-        for fields in self.step.fields:
-            numbers = {name: next(told) if constant is None else constant for name, constant in fields}
-            self.count("", numbers.pop("value"), numbers.pop("weight"), numbers, group, totals)
-        if not next(told):
-            raise NonFiniteError(f"the gradient of {named('')} is not finite{samples(group)}")
-        if self.clip_norm:
-            add(totals, "gradient_norm", next(told), 1.0)
+        for part, batches in self.step.fields:
+            for fields in batches:
+                numbers = {name: next(told) if constant is None else constant for name, constant in fields}
+                self.count(part, numbers.pop("value"), numbers.pop("weight"), numbers, group, totals)
+            if not next(told):
+                raise NonFiniteError(f"the gradient of {named(part)} is not finite{samples(group)}")
+            norm = next(told)
+            if self.clip_norm:
+                add(totals, of_part("gradient_norm", part), norm, 1.0)
         if self.average:
             self.average.updates += 1
 

@@ -79,6 +79,11 @@ class GAN(Generation):
         """Tell whether the number of updates matters."""
         return self.discriminator_steps > 1 or (self.r1 > 0 and self.r1_every > 1)
 
+    @property
+    def recordable(self) -> bool:
+        """Tell whether every step trains both sides alike."""
+        return not self.counts
+
     def discriminate(self, real: Tensor, fake: Tensor, label: Tensor | None, penalize: bool) -> Loss:
         """Compute the discriminator's loss on real images and on generated ones."""
         slope = bool(self.r1) and penalize
