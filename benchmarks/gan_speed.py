@@ -9,6 +9,7 @@ steps of dlx, for none of the others has any. Before all that, dlx and both loop
 must come to the same parameters, bit for bit.
 
     dlx        `dlx train` with its data pipeline from uint8, its check for non-finite numbers, a log line every 10 steps
+    compiled   the same by `device.compile: true`, both updates in one call
     tutorial   the loop of PyTorch's DCGAN tutorial on dlx's networks, with a DataLoader over float32 images in memory
     kept       the same where the C library keeps memory given back, as dlx has it (`keep_pages`)
     gathered   a loop at its best: batches gathered by index, fused Adam, channels_last, one backward pass for both sides of
@@ -47,20 +48,25 @@ model: {{name: dcgan, width: 64, latent_size: 100}}
 optimizer: {{name: adam, lr: 0.0002, betas: [0.5, 0.999]}}
 steps: {steps}
 trainer: {{evaluate_every: 1000000, log_every: 10}}
-device: {{threads: {threads}}}
+device: {{threads: {threads}, compile: {compiled}}}
 """
 
 
-def built(data: Path, steps: int, threads: int) -> Any:
+def built(data: Path, steps: int, threads: int, compiled: bool = False) -> Any:
     from dlx.assembly.experiment import prepare
     from dlx.config import spec
 
-    return prepare(spec.parse(CONFIG.format(data=data, steps=steps, threads=threads), "gan_speed"))
+    config = CONFIG.format(data=data, steps=steps, threads=threads, compiled=str(compiled).lower())
+    return prepare(spec.parse(config, "gan_speed"))
 
 
-def dlx(data: Path, steps: int, threads: int) -> dict[str, float]:
-    experiment = built(data, WARM + steps + 1, threads)  # the last step is followed by a checkpoint
+def dlx(data: Path, steps: int, threads: int, compiled: bool = False) -> dict[str, float]:
+    experiment = built(data, WARM + steps + 1, threads, compiled)  # the last step is followed by a checkpoint
     return contest.timed(experiment, WARM, WARM + steps)
+
+
+def compiled(data: Path, steps: int, threads: int) -> dict[str, float]:
+    return dlx(data, steps, threads, compiled=True)
 
 
 def compare(data: Path, steps: int, threads: int) -> dict[str, float]:
@@ -91,7 +97,8 @@ def compare(data: Path, steps: int, threads: int) -> dict[str, float]:
 
 
 CONTESTANTS = {
-    "dlx": dlx, "tutorial": tutorial, "kept": tutorial, "gathered": gathered, "jax": gan_keras.jax, "torch": gan_keras.torch,
+    "dlx": dlx, "compiled": compiled, "tutorial": tutorial, "kept": tutorial, "gathered": gathered,
+    "jax": gan_keras.jax, "torch": gan_keras.torch,
 }  # fmt: skip
 NEEDS = {"jax": ["keras", "jax"], "torch": ["keras"]}
 
