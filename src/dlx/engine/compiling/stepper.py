@@ -60,14 +60,16 @@ class CompiledStepper(Stepper):
 
     def whole_step(self, group: Sequence[Batch]) -> WholeStep:
         """Return a step of these batches as a function; raises NotCompilableError."""
-        rules = {part: (optimizer, rule_of(optimizer)) for part, optimizer in self.optimizers.items()}
-        known = {part: (optimizer, rule) for part, (optimizer, rule) in rules.items() if rule is not None}
-        if unknown := [type(optimizer).__name__ for part, optimizer in self.optimizers.items() if part not in known]:
-            raise NotCompilableError(f"the optimizer {unknown[0]} is not among those that can be compiled")
+        optimizers = {}
+        for part, optimizer in self.optimizers.items():
+            rule = rule_of(optimizer)
+            if rule is None:
+                raise NotCompilableError(f"the optimizer {type(optimizer).__name__} is not among those that can be compiled")
+            optimizers[part] = optimizer, rule
         if any(not isinstance(value, Tensor) for batch in group for value in batch.values()):
             raise NotCompilableError("its batches hold more than tensors")
         words = [list(batch) for batch in group]
-        return WholeStep(self.task, known, self.device, self.clip_norm, self.average, words)
+        return WholeStep(self.task, optimizers, self.device, self.clip_norm, self.average, words)
 
     def take(self, tensors: list[Tensor], group: Sequence[Batch], totals: Totals) -> None:
         """Take a step in one call, and read its numbers; raises NonFiniteError, with the parameters as they were."""
