@@ -9,7 +9,7 @@ from dlx import registry
 from dlx.core import Task
 from dlx.errors import ComponentError
 from dlx.pictures.overlays import colours, painted
-from dlx.tasks.pixel_losses import lovasz
+from dlx.tasks.pixel_losses import dice, lovasz
 from dlx.testing.common import build, taken
 
 
@@ -28,6 +28,14 @@ def test_cross_entropy_is_torch_s_without_void(weights):
     assert torch.allclose(loss.value, expected)
     counted = batch["target"][batch["target"] >= 0]
     assert float(loss.weight) == pytest.approx(float(torch.tensor(weights)[counted].sum()) if weights else len(counted))
+
+
+def test_dice_is_one_less_the_mean_overlap_of_the_classes_that_are_there():
+    draw = torch.Generator().manual_seed(3)
+    logits, target = torch.randn(4, 500, generator=draw), torch.randint(3, (500,), generator=draw)  # none is of the fourth
+    shares, truth = logits.double().softmax(0), F.one_hot(target, 4).T.double()
+    overlaps = [2 * (shares[c] * truth[c]).sum() / (shares[c].sum() + truth[c].sum()) for c in range(3)]
+    assert dice(logits, target).item() == pytest.approx(1 - float(sum(overlaps)) / 3, rel=1e-6)
 
 
 @pytest.mark.parametrize(
