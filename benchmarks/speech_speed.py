@@ -18,7 +18,7 @@ from dlx.registry import models
 from dlx.registry.signatures import check
 
 RATE = 16_000
-NETWORKS = {"bc_resnet": {}, "crnn": {}, "deep_speech": {}, "conformer": {}}
+NETWORKS = {"bc_resnet": {}, "crnn": {}, "deep_speech": {}, "conformer": {}, "quartz_net": {}}
 
 
 def clips(count: int, seconds: float) -> torch.Tensor:

@@ -55,6 +55,7 @@ SPEECH = {
     "crnn": ({"width": 8, "size": 16, "num_layers": 2}, SPOKEN, (3,)),
     "deep_speech": ({"width": 8, "size": 16, "hidden": 8}, WRITTEN, (16, 7)),
     "conformer": ({"width": 8, "size": 16, "num_layers": 2, "feedforward": 16}, WRITTEN, (8, 7)),
+    "quartz_net": ({"width": 8, "kernel_sizes": [5, 7], "repeats": 2}, WRITTEN, (16, 7)),
 }
 SERIES = {"look_back": 24, "horizon": 5, "num_series": 3, "num_targets": 3, "num_known": 2}
 FORECASTERS = {
