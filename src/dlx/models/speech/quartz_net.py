@@ -56,8 +56,8 @@ class Block(nn.Module):
 class QuartzNet(nn.Module):
     """Convolutions alone, with logits at every step (QuartzNet, Kriman et al. 2020).
 
-    A step hears only what is near it: by `kernel_sizes`, one block each, of `repeats` convolutions. So it cannot learn where in
-    a recording a word stands. All blocks have the same `width`, where the paper doubles it, and no convolution is dilated.
+    A step hears only what is near it: by `kernel_sizes`, one block each, of `repeats` convolutions. With small ones it can hardly
+    learn where in a recording a word stands. All blocks have the same `width`, where the paper doubles it; none is dilated.
     `subsampling` is how many steps of the input become one. input (B, T, F), length (B,) -> logits (B, T', V), steps (B,).
     What lies behind a clip's end changes nothing.
     """
