@@ -93,6 +93,8 @@ class Transcripts(OptionGroup):
 
     Without a file these are the words of the training split. `language_model` is how many words, the last included, a decoder
     may judge together, 0 for none; it learns from the lines of the file `language_text`, or from the training transcripts.
+    With probability `shuffle_words` a training clip is heard with its words in another order, cut in its pauses: for words
+    that may stand in any order, such as digits.
     """
 
     tokenizer: Kind = "characters"
@@ -100,5 +102,6 @@ class Transcripts(OptionGroup):
     punctuation: bool = False
     vocabulary_size: PositiveInt = 1000
     word_list: DataPath | None = None
+    shuffle_words: Share = 0.0
     language_model: Annotated[int, Field(ge=0, le=6)] = 0
     language_text: DataPath | None = None

@@ -14,6 +14,7 @@ from dlx.data.order import generator
 from dlx.data.speech.augmentation import Augmentation
 from dlx.data.speech.clips import Recordings
 from dlx.data.speech.options import AudioBatching
+from dlx.data.speech.word_order import WordShuffle
 from dlx.processors.speech.reader import AudioReader
 
 BATCH, EVALUATION_BATCH, EVALUATION_SECONDS = 32, 64, 120
@@ -37,19 +38,20 @@ class ClipSplit(Lengthy):
         found, length = self.processor.features(waves, samples)
         return self.words(rows, training) | {"input": found, "length": length}
 
-    def changed(self, rows: Tensor, augmentation: Augmentation, draw: torch.Generator) -> Batch:
+    def changed(self, rows: Tensor, augmentation: Augmentation, shuffle: WordShuffle | None, draw: torch.Generator) -> Batch:
         """Return some clips, changed by lot."""
-        waves, samples = (one.to(self.device) for one in self.recordings.padded(rows))
-        waves, samples = augmentation.waves(waves, samples, draw)
+        waves, samples = self.recordings.padded(rows)
+        codes = shuffle(rows.tolist(), waves, draw) if shuffle else None
+        waves, samples = augmentation.waves(waves.to(self.device), samples.to(self.device), draw)
         found, length = self.processor.features(waves, samples)
-        return self.words(rows, True) | {"input": augmentation.features(found, length, draw), "length": length}
+        return self.words(rows, True, codes) | {"input": augmentation.features(found, length, draw), "length": length}
 
-    def words(self, rows: Tensor, training: bool) -> dict[str, Any]:
-        """Return all words of a batch but the features."""
+    def words(self, rows: Tensor, training: bool, codes: Sequence[Sequence[int]] | None = None) -> dict[str, Any]:
+        """Return all words of a batch but the features; `codes` are those of transcripts that were changed."""
         if isinstance(self.targets, Tensor):
             return {"target": self.targets[rows], "index": rows}
         numbers = rows.tolist()
-        codes = [self.targets[row] for row in numbers]
+        codes = codes or [self.targets[row] for row in numbers]
         longest = max(1, *map(len, codes))
         target = torch.tensor([[*one, *[-1] * (longest - len(one))] for one in codes])
         texts = {} if training else {"reference": [[self.recordings.clips[row].text] for row in numbers]}
@@ -67,13 +69,14 @@ class SpeechSource(LengthSource):
         processor: AudioReader,
         batching: AudioBatching,
         augmentation: Augmentation,
+        shuffle: WordShuffle | None = None,
     ) -> None:
         free, rate = batching.seconds_per_batch, processor.rate
         most = batching.batch_size or (2**40 if free else BATCH)
         evaluated = (EVALUATION_BATCH, EVALUATION_SECONDS * rate)
         super().__init__(seed, data, facts, processor, most, int(free * rate) if free else 2**60, evaluated)
-        self.heard, self.augmentation = dict(data), augmentation
-        self.random_inputs = augmentation.active
+        self.heard, self.augmentation, self.shuffle = dict(data), augmentation, shuffle
+        self.random_inputs = augmentation.active or shuffle is not None
 
     def to(self, device: torch.device) -> None:
         """Compute features where batches are used."""
@@ -86,6 +89,7 @@ class SpeechSource(LengthSource):
 
     def training_batch(self, rows: Tensor, epoch: int, place: int) -> Batch:
         """Return training clips, changed as the augmentation says."""
-        if not self.augmentation.active:
+        if not self.random_inputs:
             return super().training_batch(rows, epoch, place)
-        return self.heard["train"].changed(rows, self.augmentation, generator(self.seed, epoch, place, AUGMENTED))
+        draw = generator(self.seed, epoch, place, AUGMENTED)
+        return self.heard["train"].changed(rows, self.augmentation, self.shuffle, draw)

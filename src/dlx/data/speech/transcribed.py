@@ -12,6 +12,7 @@ from dlx.data.speech.assembly import Wanted, divided, features_of, fitted, longe
 from dlx.data.speech.clips import Recordings
 from dlx.data.speech.options import Transcripts
 from dlx.data.speech.source import SpeechSource
+from dlx.data.speech.word_order import WordShuffle
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.speech.language_model import LanguageModel
 from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
@@ -33,10 +34,13 @@ def transcribed_source(wanted: Wanted, whole: Recordings, options: Transcripts) 
     for split, part in parts.items():
         tell_too_short(split, part, processor)
     facts: dict[str, Any] = {"target_vocab_size": processor.tokenizer.size}
+    shuffle = None
     if "train" in parts:
         train = [processor.normalize(clip.text) for clip in parts["train"].clips]
         facts["constant_target"] = processor.codes([typical(train)])[0]
-    return source(wanted, parts, drawn, processor, processor.codes, facts)
+        if options.shuffle_words:
+            shuffle = WordShuffle(parts["train"], train, processor.codes, processor.rate, options.shuffle_words)
+    return source(wanted, parts, drawn, processor, processor.codes, facts, shuffle)
 
 
 def fit(train: Recordings, wanted: Wanted, options: Transcripts) -> SpeechToTextProcessor:
