@@ -1,3 +1,4 @@
+import io
 import os
 import threading
 from functools import partial
@@ -6,6 +7,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import hypothesis
 import pytest
 import torch
+from matplotlib.figure import Figure
+from PIL import Image
 from torchvision.models import regnet
 
 from dlx.registry import REGISTRIES
@@ -52,6 +55,14 @@ def alone():
 def _own(constructor):
     """Tell whether a component comes with dlx, or is adopted from torch."""
     return constructor.__module__.startswith(("dlx.", "torch."))
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch):
+    """Save figures as a white dot: for tests of where files go, and of numbers; drawing takes most of a short training."""
+    content = io.BytesIO()
+    Image.new("L", (1, 1), 255).save(content, "png")
+    monkeypatch.setattr(Figure, "savefig", lambda self, file, **choices: file.write(content.getvalue()))
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def texts(text: str, folder: Path) -> list[str]:
     changes = ["data.vocabulary_size=500"]
     for key, file in re.findall(r"(\w+): (\$DLX_DATA/\S+\.gz)", text):
         with gzip.open(os.path.expandvars(file), "rt") as given, gzip.open(folder / f"{key}.gz", "wt") as taken:
-            taken.writelines(islice(given, 400))
+            taken.writelines(islice(given, 120))
         changes.append(f"data.{key}={folder / f'{key}.gz'}")
     return changes
 
@@ -108,6 +108,10 @@ def overrides(name: str, text: str, folder: Path) -> list[str]:
         changes += [f"data.cache={folder / 'cache'}"]
     if name.startswith(("translation/spa", "summarization/aeslc")):
         changes += texts(text, folder)
+    if "etth1" in name:
+        changes += ["data.train=1500", "data.val=700", "data.test=700"]
+    if "name: digit_scenes" in text:
+        changes += ["data.train=64", "data.val=16", "data.test=16"]
     if "cifar10_mobilenet" in name:
         changes += ["model.weights=none"]
     if name.startswith(("detection/bccd", "segmentation/camvid")):

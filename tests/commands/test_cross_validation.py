@@ -11,6 +11,8 @@ from tests.helpers.examples.sources import sentences
 from dlx.commands.cross_validation import cross_validate, render
 from dlx.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 CONFIG = """
 task: classification
 data: {name: text_files, path: FOLDER, files: {long: long, short: short}, folds: 3, batch_size: 8}

@@ -21,6 +21,8 @@ from dlx.storage import checkpoint
 from dlx.storage.checkpoint import CheckpointError
 from dlx.storage.run import Run
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 CONFIG = IRIS + "schedule: {name: cosine, warmup: 5}\n"
 TENSORS = ("model.safetensors", "optimizer.safetensors", "training.safetensors")
 

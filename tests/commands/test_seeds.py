@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from dlx.commands.seeds import interquartile_mean, interval, render, seeds
 from dlx.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 OPTIONS = {"name": "flowers", "quiet": True, "trust": False}
 
 

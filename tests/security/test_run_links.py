@@ -13,6 +13,8 @@ from dlx.commands.train import train
 from dlx.errors import DlxError, UsageError
 from dlx.storage.run import Run
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 OLD = Path(__file__).parents[1] / "runs" / "iris_0_1"
 BEST, LAST, NEXT = "step-00000048", "step-00000072", "step-00000078"
 FILES = [

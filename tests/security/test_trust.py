@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 CONFIG = """
 task: classification
 data: {name: csv, train: TRAIN, target: kind, val: 0.25, test: 0.25}

@@ -14,6 +14,8 @@ from dlx.errors import DlxError, UsageError
 from dlx.storage import checkpoint
 from dlx.storage.locating import locate
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 OLD = Path(__file__).parents[1] / "runs" / "iris_0_1"
 BEST, LAST = "step-00000048", "step-00000072"
 LOSS = {48: 0.09352107346057892, 72: 0.06806899607181549}  # what version 0.1.0 found on the test split

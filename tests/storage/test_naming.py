@@ -14,6 +14,8 @@ from dlx.storage import checkpoint
 from dlx.storage.locating import locate
 from dlx.storage.naming import fault, fault_of_new
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 LONGEST = 240
 
 
