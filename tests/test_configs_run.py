@@ -18,6 +18,7 @@ from dlx.commands.train import train
 from dlx.data.control import catalogue
 from dlx.errors import ComponentError
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 CONFIGS = Path(__file__).parents[1] / "configs"
 NAMES = sorted(str(file.relative_to(CONFIGS)) for file in CONFIGS.rglob("*.yaml"))
 CLOTHES = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
