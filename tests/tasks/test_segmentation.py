@@ -1,7 +1,5 @@
 """Segmentation: its losses, what counts, its baseline, its picture, and what it refuses."""
 
-import copy
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -106,50 +104,6 @@ def test_views_at_several_sizes_lie_over_each_other(kind):
     seen, one = (task(Pointwise(), views=views).eval().predict(batch)["outputs"]["out"] for views in ("scales", "one"))
     precise = 0.1 if kind == torch.float32 else 0.75  # numbers up to 132 in 8 bits
     assert (seen - one)[:, 0, 6:-6, 6:-6].abs().max() < precise  # half a pixel aside would be 0.5 and more
-
-
-class Normalised(torch.nn.Module):
-    """Batch normalisation, whose statistics are not those of a single image."""
-
-    def __init__(self):
-        super().__init__()
-        self.normal, self.head = torch.nn.BatchNorm2d(3), torch.nn.Conv2d(3, 3, 1)
-        torch.nn.init.normal_(self.normal.weight)
-        self.normal.running_mean.copy_(torch.tensor([0.5, -1.0, 2.0]))
-        self.normal.running_var.copy_(torch.tensor([4.0, 0.25, 1.0]))
-
-    def forward(self, input):
-        return self.head(self.normal(input))
-
-
-def test_an_images_own_statistics_blend_with_those_of_training():
-    images = torch.randn(4, 3, 8, 8) * torch.tensor([1.0, 2.0, 3.0, 0.1])[:, None, None, None] + 5
-    model = Normalised()
-    made = {share: task(model, own_statistics=share).eval() for share in (0.0, 0.3, 1.0)}
-    found = {share: one.predict({"input": images})["outputs"]["out"] for share, one in made.items()}
-    assert torch.equal(found[0.0], model(images))
-    alone = F.instance_norm(images, weight=model.normal.weight, bias=model.normal.bias)
-    torch.testing.assert_close(found[1.0], model.head(alone), rtol=1e-4, atol=1e-5)
-    each = [made[0.3].predict({"input": image[None]})["outputs"]["out"] for image in images]
-    torch.testing.assert_close(found[0.3], torch.cat(each), rtol=1e-5, atol=1e-6)
-    variance, mean = torch.var_mean(images[0], (1, 2), correction=0)
-    normal = model.normal
-    normal.running_mean.mul_(0.7).add_(0.3 * mean)
-    normal.running_var.mul_(0.7).add_(0.3 * variance)
-    torch.testing.assert_close(found[0.3][:1], model(images[:1]), rtol=1e-4, atol=1e-5)
-
-
-def test_own_statistics_leave_training_and_the_model_as_they_are():
-    model = Normalised()
-    made, plain = (task(copy.deepcopy(model), own_statistics=share) for share in (1.0, 0.0))
-    batch = masked()
-    batch["input"] = batch["input"].repeat(1, 3, 1, 1)
-    assert torch.equal(made(batch).value, plain(batch).value)
-    made.eval().predict(batch)
-    plain.eval()
-    assert torch.equal(made.model(batch["input"]), plain.model(batch["input"]))
-    with pytest.raises(ComponentError, match="no batch normalisation of maps"):
-        task(Pixels(), own_statistics=0.5)
 
 
 def test_lovasz_of_a_wholly_right_answer_is_0_and_of_a_wholly_wrong_one_1():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat
+from pydantic import NonNegativeFloat
 from torch import Tensor, nn
 
 from dlx.core import Batch, Loss, Shown, Task
@@ -14,7 +14,6 @@ from dlx.errors import ComponentError
 from dlx.registry import tasks
 from dlx.tasks.class_weights import ClassWeights
 from dlx.tasks.class_weights import class_weights as weights_of
-from dlx.tasks.own_statistics import blended_statistics, refuse_without
 from dlx.tasks.pixel_losses import PIXEL_LOSSES, dice, lovasz, over_images, weight
 
 SHOWN = 4  # images of a picture
@@ -29,11 +28,9 @@ class SemanticSegmentation(Task):
     whose loss counts `auxiliary` times. Pixels whose target is -1 count for nothing. Losses of pixels: cross_entropy, or
     focal (Lin et al. 2017, gamma 2); `dice` and `lovasz` (Berman et al. 2018) say how much these losses of whole images are
     worth beside it. With `views: mirror` an answer is the mean of the logits of an image and of its mirror image, turned
-    back, training aside; with `views: scales` of both at three quarters, once and five quarters of the size. With
-    `own_statistics` batch normalisation scales an image, training aside, by means and variances of which so much are the
-    image's own, for light and cameras that training has not seen. An answer must beat the training split's most frequent
-    class at every pixel; where the data does not count the pixels of its classes, the most frequent class of each image,
-    which it would have to know.
+    back, training aside; with `views: scales` of both at three quarters, once and five quarters of the size. An answer must
+    beat the training split's most frequent class at every pixel; where the data does not count the pixels of its classes,
+    the most frequent class of each image, which it would have to know.
     """
 
     predicts = frozenset({"label", "pixel_probability"})
@@ -55,13 +52,11 @@ class SemanticSegmentation(Task):
         auxiliary: NonNegativeFloat = 0.4,
         class_weights: ClassWeights = None,
         views: Literal["one", "mirror", "scales"] = "one",
-        own_statistics: Annotated[float, Field(ge=0, le=1)] = 0.0,
     ) -> None:
         super().__init__(model)
         self.num_classes, self.class_counts, self.auxiliary = num_classes, class_counts, auxiliary
         self.mean, self.std = channel_mean, channel_std
-        refuse_without(model, own_statistics)
-        self.views, self.own_statistics, self.loss, self.shares = views, own_statistics, loss, {"dice": dice, "lovasz": lovasz}
+        self.views, self.loss, self.shares = views, loss, {"dice": dice, "lovasz": lovasz}
         if loss == "none" and not dice + lovasz:
             raise ComponentError("leaves nothing to learn by; give dice or lovasz a share", ("loss",))
         if class_weights == "balanced" and not class_counts:
@@ -100,8 +95,7 @@ class SemanticSegmentation(Task):
 
     def predict(self, batch: Batch) -> Batch:
         """Give every pixel a label (B, H, W), and the classes' probabilities (B, C, H, W)."""
-        with blended_statistics(self.model, self.own_statistics):
-            outputs = self.outputs(batch) if self.views == "one" else self.averaged(batch)
+        outputs = self.outputs(batch) if self.views == "one" else self.averaged(batch)
         logits = outputs["out"].float()
         return {"pixel_probability": logits.softmax(1), "label": logits.argmax(1), "outputs": outputs}
 
