@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+import torch
+
 PULSE = 0.5  # seconds between two calls of `interrupt` while a result is waited for
 PATIENCE = 2.0  # seconds that the thread has to finish what it is at when it is no longer needed
 
@@ -47,6 +49,7 @@ class Ahead:
 
 
 def _serve(tasks: Tasks) -> None:
+    _compute_alone()
     while (task := tasks.get()) is not None:
         future, call, arguments = task
         try:
@@ -54,6 +57,16 @@ def _serve(tasks: Tasks) -> None:
         except BaseException as error:
             future.set_exception(error)
         del task, future, call, arguments  # they hold the data set, which must be free to go
+
+
+def _compute_alone() -> None:
+    """Let this thread's operations start no threads of their own.
+
+    With those there would be more than the machine has cores, and GNU OpenMP would put the threads that train to sleep after
+    every operation instead of letting them wait awake.
+    """
+    torch.get_num_threads()  # takes the process's number first, which would else undo the next line
+    torch.set_num_threads(1)  # of OpenMP's and MKL's threads it holds for the calling thread alone
 
 
 def _end(tasks: Tasks, thread: threading.Thread, close: Callable[[], None]) -> None:
