@@ -78,34 +78,6 @@ def test_mirrored_views_answer_an_image_and_its_mirror_image_alike():
     assert torch.equal(made(batch).value, plain(batch).value)  # training sees one view
 
 
-def test_views_at_several_sizes_are_averages_of_what_each_size_answers():
-    class Sized(Pixels):
-        """It says how large an image is that it sees."""
-
-        def forward(self, input):
-            return {"out": torch.full_like(super().forward(input)["out"], float(input.shape[2] * 1000 + input.shape[3]))}
-
-    made, batch = task(Sized(), views="scales").eval(), masked()
-    height, width = batch["input"].shape[2:]
-    sizes = [(round(scale * height), round(scale * width)) for scale in (0.75, 1, 1.25)]
-    expected = sum(rows * 1000 + columns for rows, columns in sizes) / 3
-    assert torch.allclose(made.predict(batch)["outputs"]["out"], torch.tensor(expected), rtol=1e-6)
-    assert made.predict(batch)["label"].shape == batch["target"].shape
-
-
-@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16], ids=str)
-def test_views_at_several_sizes_lie_over_each_other(kind):
-    class Pointwise(Pixels):
-        def forward(self, input):
-            return {"out": (input[:, :1] * torch.tensor([1.0, -2.0, 3.0])[:, None, None]).to(kind)}
-
-    slope = torch.arange(40.0)[:, None] + 2 * torch.arange(48.0)
-    batch = {"input": slope.expand(1, 3, 40, 48)}
-    seen, one = (task(Pointwise(), views=views).eval().predict(batch)["outputs"]["out"] for views in ("scales", "one"))
-    precise = 0.1 if kind == torch.float32 else 0.75  # numbers up to 132 in 8 bits
-    assert (seen - one)[:, 0, 6:-6, 6:-6].abs().max() < precise  # half a pixel aside would be 0.5 and more
-
-
 def test_lovasz_of_a_wholly_right_answer_is_0_and_of_a_wholly_wrong_one_1():
     target = torch.tensor([0, 0, 1, 1, 1])
     right = F.one_hot(target, 2).T.float() * 100

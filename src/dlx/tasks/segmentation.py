@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -17,7 +17,6 @@ from dlx.tasks.class_weights import class_weights as weights_of
 from dlx.tasks.pixel_losses import PIXEL_LOSSES, dice, lovasz, over_images, weight
 
 SHOWN = 4  # images of a picture
-SCALES = {"mirror": (1.0,), "scales": (0.75, 1.0, 1.25)}  # sizes at which an image is seen, for the views of that name
 
 
 @tasks("semantic_segmentation")
@@ -27,10 +26,9 @@ class SemanticSegmentation(Task):
     The model gives logits (B, num_classes, H, W), or a mapping with them as `out` and those of an auxiliary head as `aux`,
     whose loss counts `auxiliary` times. Pixels whose target is -1 count for nothing. Losses of pixels: cross_entropy, or
     focal (Lin et al. 2017, gamma 2); `dice` and `lovasz` (Berman et al. 2018) say how much these losses of whole images are
-    worth beside it. With `views: mirror` an answer is the mean of the logits of an image and of its mirror image, turned
-    back, training aside; with `views: scales` of both at three quarters, once and five quarters of the size. An answer must
-    beat the training split's most frequent class at every pixel; where the data does not count the pixels of its classes,
-    the most frequent class of each image, which it would have to know.
+    worth beside it. With `views: mirror` an answer is the mean of the logits of an image and of its mirror image, turned back,
+    training aside. An answer must beat the training split's most frequent class at every pixel; where the data does not
+    count the pixels of its classes, the most frequent class of each image, which it would have to know.
     """
 
     predicts = frozenset({"label", "pixel_probability"})
@@ -51,7 +49,7 @@ class SemanticSegmentation(Task):
         lovasz: NonNegativeFloat = 0.0,
         auxiliary: NonNegativeFloat = 0.4,
         class_weights: ClassWeights = None,
-        views: Literal["one", "mirror", "scales"] = "one",
+        views: Literal["one", "mirror"] = "one",
     ) -> None:
         super().__init__(model)
         self.num_classes, self.class_counts, self.auxiliary = num_classes, class_counts, auxiliary
@@ -100,17 +98,9 @@ class SemanticSegmentation(Task):
         return {"pixel_probability": logits.softmax(1), "label": logits.argmax(1), "outputs": outputs}
 
     def averaged(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Average the outputs for images and for their mirror images, at the sizes of these views."""
-        images = batch["input"]
-        found: dict[str, list[Tensor]] = {}
-        for scale in SCALES[self.views]:
-            seen = images if scale == 1 else resized(images, [round(scale * side) for side in images.shape[-2:]])
-            for mirrored in (False, True):
-                outputs = self.outputs({**batch, "input": seen.flip(-1) if mirrored else seen})
-                for name, output in outputs.items():
-                    turned = output.flip(-1) if mirrored else output
-                    found.setdefault(name, []).append(turned if scale == 1 else resized(turned, images.shape[-2:]))
-        return {name: torch.stack(views).mean(0) for name, views in found.items()}
+        """Average the outputs for images and for their mirror images."""
+        mirrored = self.outputs({**batch, "input": batch["input"].flip(-1)})
+        return {name: (output + mirrored[name].flip(-1)) / 2 for name, output in self.outputs(batch).items()}
 
     def score(self, prediction: Batch, batch: Batch) -> Loss:
         """Compute the loss of a prediction, as training does."""
@@ -148,9 +138,3 @@ class SemanticSegmentation(Task):
                 raise ComponentError(f"gives {shapes}; `{name}` must be (num_classes, height, width)")
             if output.shape[1] != self.num_classes:
                 raise ComponentError(f"gives {output.shape[1]} values a pixel, but the data has {self.num_classes} classes")
-
-
-def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize maps (B, C, H, W) without blur where they shrink."""
-    given = nn.functional.interpolate(maps.float(), tuple(size), mode="bilinear", align_corners=False, antialias=True)
-    return given.to(maps.dtype)

@@ -66,7 +66,7 @@ def _compute_alone() -> None:
     every operation instead of letting them wait awake.
     """
     torch.get_num_threads()  # takes the process's number first, which would else undo the next line
-    torch.set_num_threads(1)  # of OpenMP's and MKL's threads it holds for the calling thread alone
+    torch.set_num_threads(1)  # holds for the calling thread, and is what threads that begin later start from
 
 
 def _end(tasks: Tasks, thread: threading.Thread, close: Callable[[], None]) -> None:
