@@ -17,7 +17,7 @@ from dlx.data.speech.clips import Recordings
 from dlx.data.speech.options import AudioAugmentation, AudioBatching, AudioFiles, AudioSplits
 from dlx.data.speech.source import ClipSplit, SpeechSource
 from dlx.data.speech.splits import divide
-from dlx.data.speech.word_order import WordShuffle
+from dlx.data.speech.words import WordAugmentation
 from dlx.data.splits import chosen
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.speech.decoding import SCALE, BadAudioError, decode
@@ -103,7 +103,7 @@ def source(
     processor: AudioReader,
     targets: Callable[[Sequence[str]], Tensor | Sequence[Sequence[int]]],
     facts: Mapping[str, Any],
-    shuffle: WordShuffle | None = None,
+    changes: WordAugmentation | None = None,
 ) -> SpeechSource:
     """Make the data set; `targets` gives those of labels or transcripts."""
     data = {split: ClipSplit(part, processor, targets([clip.text for clip in part.clips])) for split, part in parts.items()}
@@ -111,7 +111,7 @@ def source(
     count = processor.features.count
     facts = {"input_shape": [steps, count], "num_features": count, "padded": True, **facts}
     augmentation = Augmentation(wanted.augmentation, processor.rate, noises(wanted.augmentation, processor.rate))
-    made = SpeechSource(wanted.seed, data, facts, processor, wanted.batching, augmentation, shuffle)
+    made = SpeechSource(wanted.seed, data, facts, processor, wanted.batching, augmentation, changes)
     made.digests = {split: part.digest() for split, part in parts.items()}
     made.drawn = drawn
     return made

@@ -94,7 +94,8 @@ class Transcripts(OptionGroup):
     Without a file these are the words of the training split. `language_model` is how many words, the last included, a decoder
     may judge together, 0 for none; it learns from the lines of the file `language_text`, or from the training transcripts.
     With probability `shuffle_words` a training clip is heard with its words in another order, cut in its pauses: for words
-    that may stand in any order, such as digits.
+    that may stand in any order, such as digits. With probability `drop_words` only some of its words are heard, from one to all.
+    Up to the share `shorten_pauses` of each pause between words is cut out.
     """
 
     tokenizer: Kind = "characters"
@@ -103,5 +104,7 @@ class Transcripts(OptionGroup):
     vocabulary_size: PositiveInt = 1000
     word_list: DataPath | None = None
     shuffle_words: Share = 0.0
+    drop_words: Share = 0.0
+    shorten_pauses: Share = 0.0
     language_model: Annotated[int, Field(ge=0, le=6)] = 0
     language_text: DataPath | None = None

@@ -14,7 +14,7 @@ from dlx.data.order import generator
 from dlx.data.speech.augmentation import Augmentation
 from dlx.data.speech.clips import Recordings
 from dlx.data.speech.options import AudioBatching
-from dlx.data.speech.word_order import WordShuffle
+from dlx.data.speech.words import WordAugmentation
 from dlx.processors.speech.reader import AudioReader
 
 BATCH, EVALUATION_BATCH, EVALUATION_SECONDS = 32, 64, 120
@@ -38,10 +38,14 @@ class ClipSplit(Lengthy):
         found, length = self.processor.features(waves, samples)
         return self.words(rows, training) | {"input": found, "length": length}
 
-    def changed(self, rows: Tensor, augmentation: Augmentation, shuffle: WordShuffle | None, draw: torch.Generator) -> Batch:
+    def changed(
+        self, rows: Tensor, augmentation: Augmentation, changes: WordAugmentation | None, draw: torch.Generator
+    ) -> Batch:
         """Return some clips, changed by lot."""
         waves, samples = self.recordings.padded(rows)
-        codes = shuffle(rows.tolist(), waves, draw) if shuffle else None
+        codes = None
+        if changes:
+            waves, samples, codes = changes(rows.tolist(), waves, samples, draw)
         waves, samples = augmentation.waves(waves.to(self.device), samples.to(self.device), draw)
         found, length = self.processor.features(waves, samples)
         return self.words(rows, True, codes) | {"input": augmentation.features(found, length, draw), "length": length}
@@ -69,14 +73,14 @@ class SpeechSource(LengthSource):
         processor: AudioReader,
         batching: AudioBatching,
         augmentation: Augmentation,
-        shuffle: WordShuffle | None = None,
+        changes: WordAugmentation | None = None,
     ) -> None:
         free, rate = batching.seconds_per_batch, processor.rate
         most = batching.batch_size or (2**40 if free else BATCH)
         evaluated = (EVALUATION_BATCH, EVALUATION_SECONDS * rate)
         super().__init__(seed, data, facts, processor, most, int(free * rate) if free else 2**60, evaluated)
-        self.heard, self.augmentation, self.shuffle = dict(data), augmentation, shuffle
-        self.random_inputs = augmentation.active or shuffle is not None
+        self.heard, self.augmentation, self.changes = dict(data), augmentation, changes
+        self.random_inputs = augmentation.active or changes is not None
 
     def to(self, device: torch.device) -> None:
         """Compute features where batches are used."""
@@ -92,4 +96,4 @@ class SpeechSource(LengthSource):
         if not self.random_inputs:
             return super().training_batch(rows, epoch, place)
         draw = generator(self.seed, epoch, place, AUGMENTED)
-        return self.heard["train"].changed(rows, self.augmentation, self.shuffle, draw)
+        return self.heard["train"].changed(rows, self.augmentation, self.changes, draw)

@@ -12,7 +12,7 @@ from dlx.data.speech.assembly import Wanted, divided, features_of, fitted, longe
 from dlx.data.speech.clips import Recordings
 from dlx.data.speech.options import Transcripts
 from dlx.data.speech.source import SpeechSource
-from dlx.data.speech.word_order import WordShuffle
+from dlx.data.speech.words import WordAugmentation
 from dlx.errors import ComponentError, UsageError
 from dlx.processors.speech.language_model import LanguageModel
 from dlx.processors.speech.speech_to_text import SpeechToTextProcessor
@@ -34,13 +34,14 @@ def transcribed_source(wanted: Wanted, whole: Recordings, options: Transcripts) 
     for split, part in parts.items():
         tell_too_short(split, part, processor)
     facts: dict[str, Any] = {"target_vocab_size": processor.tokenizer.size}
-    shuffle = None
+    changes = None
     if "train" in parts:
         train = [processor.normalize(clip.text) for clip in parts["train"].clips]
         facts["constant_target"] = processor.codes([typical(train)])[0]
-        if options.shuffle_words:
-            shuffle = WordShuffle(parts["train"], train, processor.codes, processor.rate, options.shuffle_words)
-    return source(wanted, parts, drawn, processor, processor.codes, facts, shuffle)
+        shares = {"shuffled": options.shuffle_words, "dropped": options.drop_words, "shortened": options.shorten_pauses}
+        if any(shares.values()):
+            changes = WordAugmentation(parts["train"], train, processor.codes, processor.rate, **shares)
+    return source(wanted, parts, drawn, processor, processor.codes, facts, changes)
 
 
 def fit(train: Recordings, wanted: Wanted, options: Transcripts) -> SpeechToTextProcessor:
