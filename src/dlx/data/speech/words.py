@@ -52,11 +52,13 @@ class WordAugmentation:
         self.codes, self.shuffled, self.dropped, self.shortened = codes, shuffled, dropped, shortened
         self.words = [text.split() for text in texts]
         self.spans = [spans(recordings.wave(row), rate, len(words)) for row, words in enumerate(self.words)]
-        name = "shuffle_words" if shuffled else "drop_words" if dropped else "shorten_pauses"
+        wanted = {"shuffle_words": shuffled, "drop_words": dropped, "shorten_pauses": shortened}
+        names = [name for name, share in wanted.items() if share]
         count = sum(found is not None for found in self.spans)
         if not count:
-            raise ComponentError("no training clip has several words and clear pauses between all of them", (name,))
-        log.info("%s: %s of %s training clips have clear pauses between all words", name, f"{count:,}", f"{len(texts):,}")
+            raise ComponentError("no training clip has several words and clear pauses between all of them", (names[0],))
+        told = (", ".join(names), f"{count:,}", f"{len(texts):,}")
+        log.info("%s: %s of %s training clips have clear pauses between all words", *told)
 
     def __call__(
         self, rows: Sequence[int], waves: Tensor, samples: Tensor, draw: Generator
@@ -64,12 +66,12 @@ class WordAugmentation:
         """Change these clips, waves (B, S) with so many samples (B,) each; return both, and the codes of what is said now."""
         texts, sounds = [], []
         for row, wave, count in zip(rows, waves, samples.tolist(), strict=True):
-            words, spans, wave = self.words[row], self.spans[row], wave[:count]
-            if spans is not None:
+            words, found, wave = self.words[row], self.spans[row], wave[:count]
+            if found is not None:
                 order = self.order(len(words), draw)
                 words = [words[place] for place in order]
-                parts = [wave[self.cut(spans[place], draw)] for place in order]
-                wave = torch.cat([wave[: spans[0].begin], *parts, wave[spans[-1].end :]])
+                parts = [wave[self.cut(found[place], draw)] for place in order]
+                wave = torch.cat([wave[: found[0].begin], *parts, wave[found[-1].end :]])
             texts.append(" ".join(words))
             sounds.append(wave)
         return pad_sequence(sounds, batch_first=True), torch.tensor([len(one) for one in sounds]), list(self.codes(texts))
