@@ -1,4 +1,4 @@
-"""Words in another order, and fewer of them: what is said and what is written move together, and only where pauses leave no doubt."""
+"""Words in another order, fewer of them, shorter pauses: sound and transcript change together, and only where pauses leave no doubt."""
 
 import itertools
 from collections import Counter
