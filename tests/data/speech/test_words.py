@@ -41,6 +41,17 @@ def clips():
     return Recordings.of([Clip("", "", text) for text in SAID], waves)
 
 
+def listed(folder, texts, train, **choices):
+    """Build a data set of made recordings of texts, the first `train` of them to learn from."""
+    lines = ["audio\ttext\tsplit"]
+    for number, text in enumerate(texts):
+        recordings.write(folder / f"{number}.wav", spoken(text, number=number))
+        lines.append(f"{number}.wav\t{text}\t{'train' if number < train else 'val'}")
+    (folder / "list.tsv").write_text("\n".join(lines) + "\n")
+    file = str(folder / "list.tsv")
+    return built("speech_manifest", path=file, sample_rate=RATE, tokenizer="words", test=0, batch_size=2, **choices)
+
+
 def changed(clips, seed, **chances):
     """Return the four clips as they are, the waves changed, their samples and what they say now."""
     shares = {"shuffled": 0.0, "dropped": 0.0, "shortened": 0.0} | chances
@@ -115,27 +126,15 @@ def test_a_clip_whose_pauses_leave_doubt_stays_as_it_is(clips):
 
 @pytest.mark.parametrize("name", ["shuffle_words", "drop_words", "shorten_pauses"])
 def test_words_that_no_pause_tells_apart_are_refused_where_they_were_to_be_changed(tmp_path, name):
-    lines = ["audio\ttext\tsplit"]
-    for number in range(3):
-        recordings.write(tmp_path / f"{number}.wav", tone("go", number))
-        lines.append(f"{number}.wav\tgo\t{('train', 'train', 'val')[number]}")
-    (tmp_path / "list.tsv").write_text("\n".join(lines) + "\n")
-    choices = {"path": str(tmp_path / "list.tsv"), "sample_rate": RATE, "tokenizer": "words", "test": 0, name: 0.5}
     with pytest.raises(ComponentError, match="no training clip has several words and clear pauses") as told:
-        built("speech_manifest", **choices)
+        listed(tmp_path, ["go"] * 3, 2, **{name: 0.5})
     assert told.value.path[-1] == name
 
 
 @pytest.mark.parametrize(("name", "same_length"), [("shuffle_words", True), ("drop_words", False), ("shorten_pauses", False)])
 def test_batches_follow_from_the_seed_and_evaluation_hears_what_was_said(tmp_path, name, same_length):
-    lines = ["audio\ttext\tsplit"]
-    for number, text in enumerate(SAID * 2):
-        recordings.write(tmp_path / f"{number}.wav", spoken(text, number=number))
-        lines.append(f"{number}.wav\t{text}\t{'train' if number < 4 else 'val'}")
-    (tmp_path / "list.tsv").write_text("\n".join(lines) + "\n")
-    choices = {"path": str(tmp_path / "list.tsv"), "sample_rate": RATE, "tokenizer": "words", "test": 0, "batch_size": 2}
-    one, other = (built("speech_manifest", **choices, **{name: 0.7}) for _ in range(2))
-    plain = built("speech_manifest", **choices)
+    one, other = (listed(tmp_path, SAID * 2, 4, **{name: 0.7}) for _ in range(2))
+    plain = listed(tmp_path, SAID * 2, 4)
     first, again, still = (list(source.train(None)) for source in (one, other, plain))
     assert all(torch.equal(a["input"], b["input"]) for a, b in zip(first, again, strict=True))
     assert all(torch.equal(a["target"], b["target"]) for a, b in zip(first, again, strict=True))
